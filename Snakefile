@@ -1,0 +1,62 @@
+# Personalised collaborative fine-tuning, from text to figures. Stages, in order of work:
+#
+#   models -> corpora -> runs (warm-up, then one fine-tuning job a strategy and seed) -> tables, figures -> report
+#
+# A config file given with --configfile stands alone: it is not merged over the default one.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/models.smk"
+include: "rules/corpora.smk"
+include: "rules/runs.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"
+include: "rules/report.smk"
+
+
+report: "rules/captions/workflow.rst"
+
+
+localrules:
+    all,
+    corpora,
+    runs,
+    tables,
+    figures,
+    wheel,
+    table,
+    figure,
+    report,
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report.html",
+
+
+rule corpora:
+    input:
+        [f"results/corpora/{corpus}/{tokenizer}/manifest.json" for corpus, tokenizer in plan.corpora(settings)],
+
+
+rule runs:
+    input:
+        [metrics for experiment in settings.experiments for metrics in runs_of(experiment, "metrics.parquet")],
+
+
+rule tables:
+    input:
+        table_files(),
+
+
+rule figures:
+    input:
+        figure_files(),

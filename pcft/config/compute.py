@@ -1,0 +1,22 @@
+"""What jobs may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    """What a job may use; none of it changes what is computed, beyond rounding."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    warmup_threads: int = 2
+    finetune_threads: int = 1
+    """Several one-thread jobs side by side get more done than one job on all cores."""
+    gpu: int = 0
+    """GPUs that a warm-up or fine-tuning job asks the scheduler for."""
+    memory_mb: int = 4000
+    """Memory that a warm-up or fine-tuning job asks for."""
+    runtime: int = 60
+    """Minutes that a warm-up or fine-tuning job asks for."""

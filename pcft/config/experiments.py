@@ -1,0 +1,113 @@
+"""Settings of experiments: adapters, training, exchange, evaluation and strategies. Defaults are the paper's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+TrustSource = Literal["local", "fedavg", "oracle", "weights", "validation", "predictions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapters:
+    """Low-rank adapters (LoRA)."""
+
+    rank: int = 4
+    alpha: float = 32.0
+    """Updates are scaled by alpha / rank."""
+    dropout: float = 0.1
+    """On the adapters' inputs."""
+    targets: tuple[str, ...] | None = None
+    """Last parts of the adapted modules' names, such as [q_proj, v_proj]; null means every linear module."""
+    initial: Literal["shared", "own", "reference"] = "shared"
+    """shared: all clients start from the same A, within ±1/√in; own: each from its own; reference: own, within ±1/√rank."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """AdamW under a one-cycle cosine schedule."""
+
+    iterations: int = 500
+    batch_size: int = 50
+    """Windows a client in one pass."""
+    accumulation: int = 4
+    """Passes whose gradients make one iteration."""
+    sequence_length: int = 512
+    dropout: float = 0.2
+    """Replaces the base model's own dropout rates where they are above zero (GPT-2's three; Llama has none)."""
+    learning_rate: float = 2e-3
+    """The highest, reached when the learning rate's warm-up ends."""
+    learning_rate_warmup: float = 0.02
+    """Share of the iterations in which the learning rate rises."""
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 1e-3
+    gradient_clip: float | None = None
+    """Largest norm of one client's gradient; null means no clipping."""
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Type of the frozen model; auto means bfloat16 where the hardware has it. Adapters are float32 always."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """When clients exchange adapters: after the warm-up and every `interval` iterations from then on."""
+
+    warmup: int = 100
+    """Local iterations before the first exchange."""
+    interval: int = 25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """When and how validation and test text are evaluated; always exhaustively, and before training."""
+
+    interval: int = 25
+    """Iterations between evaluations; the last iteration is always evaluated."""
+    batch_size: int = 8
+    """Windows a client in one pass; changes memory and speed, not results."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy:
+    """Whom a client trusts: where trust comes from and which peers count."""
+
+    trust: TrustSource
+    topology: Literal["full", "threshold", "top_k"] = "full"
+    threshold: float | None = None
+    """For the topology `threshold`: scores at or under it are dropped, but each client's two best stay."""
+    k: int | None = None
+    """For the topology `top_k`: how many of each client's best scores stay, its own among them."""
+    temperature: float = 1.0
+    """Scores are divided by it before the softmax."""
+    variant: Literal["default", "reference"] = "default"
+    """reference keeps the arithmetic of the paper's code, oddities included; see docs/strategies.md."""
+    kept_logits: int = 100
+    """For `predictions`: how many of the largest logits at a position clients share."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A corpus, a model and training settings; with each strategy and seed it is a run."""
+
+    corpus: str
+    model: str
+    strategies: tuple[str, ...] = ("local", "fedavg", "oracle", "weights", "validation", "predictions")
+    seeds: tuple[int, ...] = (1,)
+    adapters: Adapters = field(default_factory=Adapters)
+    training: Training = field(default_factory=Training)
+    exchange: Exchange = field(default_factory=Exchange)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """All that decides the numbers of one warm-up (no strategy) or of one strategy's runs; the seed comes beside it."""
+
+    experiment: str
+    corpus: str
+    model: str
+    adapters: Adapters
+    training: Training
+    exchange: Exchange
+    evaluation: Evaluation
+    strategy_name: str = "warmup"
+    strategy: Strategy | None = None

@@ -1,0 +1,19 @@
+"""Looks of the figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NAMES = ("learning-curves", "final-perplexity", "trust")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """Looks of the figures."""
+
+    width: float = 3.3
+    """Inches: a paper's column is about 3.3 wide, its text about 6.75."""
+    font_size: float = 8.0
+    """Points."""
+    resolution: int = 300
+    """Dots an inch of the PNG files."""

@@ -1,0 +1,130 @@
+"""From the plain dicts and lists of a YAML file to the dataclasses of this package, with every mistake named.
+
+`read` works on any frozen dataclass made of str, int, float, bool, None, Literal, tuples, dicts and dataclasses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from collections.abc import Iterable
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+T = TypeVar("T")
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+PLURAL = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
+
+
+class Problems(list[str]):
+    """Mistakes found so far; reading goes on after one, so that a user sees them all at once."""
+
+    def add(self, place: str, message: str) -> None:
+        """Note that the setting at `place` is wrong."""
+        self.append(f"{place} {message}")
+
+
+def read(kind: type[T], value: Any, place: str, problems: Problems) -> T | None:
+    """Return `value` as a `kind`, or None after adding to `problems` what is wrong with it."""
+    before = len(problems)
+    result = _read(kind, value, place, problems)
+    return result if len(problems) == before else None
+
+
+def _read(kind: Any, value: Any, place: str, problems: Problems) -> Any:
+    origin = get_origin(kind)
+    if dataclasses.is_dataclass(kind):
+        return _dataclass(kind, value, place, problems)
+    if origin in (Union, types.UnionType):
+        return _optional(kind, value, place, problems)
+    if origin is Literal:
+        return _choice(get_args(kind), value, place, problems)
+    if origin is dict:
+        return _mapping(get_args(kind)[1], value, place, problems)
+    if origin is tuple:
+        return _sequence(get_args(kind), value, place, problems)
+    return _scalar(kind, value, place, problems)
+
+
+def _dataclass(kind: Any, value: Any, place: str, problems: Problems) -> Any:
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    if not isinstance(value, dict):
+        problems.add(place or "the file", f"must hold settings ({', '.join(fields)}), not {_show(value)}")
+        return None
+    hints = typing.get_type_hints(kind)
+    for key in value:
+        if key not in fields:
+            problems.add(_join(place, key), f"is not a setting; known: {', '.join(fields)}{suggest(key, fields)}")
+    for name, f in fields.items():
+        if name not in value and f.default is f.default_factory is dataclasses.MISSING:
+            problems.add(_join(place, name), "is missing")
+    before = len(problems)
+    given = {k: _read(hints[k], v, _join(place, k), problems) for k, v in value.items() if k in fields}
+    missing = any(n not in value and f.default is f.default_factory is dataclasses.MISSING for n, f in fields.items())
+    return kind(**given) if len(problems) == before and not missing else None
+
+
+def _optional(kind: Any, value: Any, place: str, problems: Problems) -> Any:
+    options = [option for option in get_args(kind) if option is not type(None)]
+    assert len(options) == 1, "only X | None is used"
+    return None if value is None else _read(options[0], value, place, problems)
+
+
+def _choice(options: tuple[Any, ...], value: Any, place: str, problems: Problems) -> Any:
+    if value not in options:
+        names = [str(option) for option in options]
+        problems.add(place, f"is {_show(value)}; it must be one of {', '.join(names)}{suggest(value, names)}")
+    return value
+
+
+def _mapping(kind: Any, value: Any, place: str, problems: Problems) -> Any:
+    if not isinstance(value, dict):
+        problems.add(place, f"must map names to settings, not be {_show(value)}")
+        return None
+    for name in value:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            problems.add(place, f"has the name {_show(name)}; names are letters, digits, '-', '_' and '.', letters or digits first")
+    return {str(name): _read(kind, v, _join(place, name), problems) for name, v in value.items()}
+
+
+def _sequence(kinds: tuple[Any, ...], value: Any, place: str, problems: Problems) -> Any:
+    if not isinstance(value, (list, tuple)):
+        problems.add(place, f"must be a list, not {_show(value)}")
+        return None
+    if kinds[-1] is Ellipsis:
+        kinds = (kinds[0],) * len(value)
+    if len(kinds) != len(value):
+        problems.add(place, f"must have {len(kinds)} entries; it has {len(value)}")
+        return None
+    return tuple(_read(k, v, f"{place}[{i}]", problems) for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
+
+
+def _scalar(kind: Any, value: Any, place: str, problems: Problems) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
+        return value
+    hint = ""
+    if kind in (int, float) and isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
+        mantissa, _, exponent = value.lower().partition("e")
+        hint = f" (YAML reads {value} as text; write {mantissa if '.' in mantissa else mantissa + '.0'}e{exponent})"
+    problems.add(place, f"must be {PLURAL[kind]}, not {_show(value)}{hint}")
+    return None
+
+
+def _join(place: str, name: Any) -> str:
+    return f"{place}.{name}" if place else str(name)
+
+
+def _show(value: Any) -> str:
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def suggest(word: Any, known: Iterable[str]) -> str:
+    """Return " (did you mean X?)" where one of `known` looks like `word`, else nothing."""
+    close = difflib.get_close_matches(str(word), list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

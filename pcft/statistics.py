@@ -1,0 +1,57 @@
+"""Means, intervals and paired differences over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds and the half-width of its 95 % interval (Student's t; NaN with a single seed)."""
+
+    mean: float
+    half_width: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f}" if np.isnan(self.half_width) else f"{self.mean:.4f} ± {self.half_width:.4f}"
+
+
+def estimate(values: Sequence[float] | pd.Series) -> Estimate:
+    """Return mean and 95 % interval of one value a seed."""
+    n = len(values)
+    if n < 2:
+        return Estimate(float(np.mean(values)), float("nan"))
+    return Estimate(float(np.mean(values)), float(stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)))
+
+
+def last(metrics: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Return the rows of `split` at each run's last iteration: one a strategy, seed and client."""
+    rows = metrics[metrics["split"] == split]
+    return rows[rows["iteration"] == rows.groupby(["strategy", "seed"])["iteration"].transform("max")]
+
+
+def selected(metrics: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Return the rows of `split` at the iteration at which each client's own validation loss is lowest."""
+    keys = ["strategy", "seed", "client"]
+    validation = metrics[metrics["split"] == "validation"]
+    best = validation.loc[validation.groupby(keys)["loss"].idxmin(), [*keys, "iteration"]]
+    return metrics[metrics["split"] == split].merge(best, on=[*keys, "iteration"])
+
+
+def by_seed(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the mean of `column` over clients, every client counting alike: seeds x strategies."""
+    table = rows.groupby(["seed", "strategy"])[column].mean().unstack("strategy")
+    return table[[name for name in rows["strategy"].unique() if name in table]]
+
+
+def paired(table: pd.DataFrame, strategy: str, baseline: str) -> Estimate | None:
+    """Return the difference `strategy` minus `baseline` over the seeds that both have; None without any."""
+    if baseline not in table or strategy == baseline:
+        return None
+    differences = (table[strategy] - table[baseline]).dropna()
+    return estimate(differences) if len(differences) else None

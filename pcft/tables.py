@@ -1,0 +1,71 @@
+"""Stage `table`: the metrics of an experiment's runs as a table for people, papers and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from tabulate import tabulate
+
+from pcft.errors import PcftError
+from pcft.files import write_text
+from pcft.statistics import Estimate, by_seed, estimate, last, paired, selected
+
+BASELINES = ("local", "fedavg")
+COLUMNS = ("loss", "perplexity", "difference to local", "difference to fedavg", "loss, best on validation")
+CAPTION = "Test loss (nats per token) and perplexity after the last iteration, means over clients and {seeds}; differences are of the loss and paired by seed."
+
+
+def read_metrics(files: Sequence[Path]) -> pd.DataFrame:
+    """Return the metrics of several runs as one table.
+
+    Raises:
+        PcftError: a file is missing or is no metrics table.
+    """
+    tables = []
+    for file in files:
+        try:
+            tables.append(pd.read_parquet(file))
+        except (OSError, ValueError) as error:
+            raise PcftError(f"{file}: not a metrics table ({error}); remove it, so that the run is made again") from None
+    return pd.concat(tables, ignore_index=True)
+
+
+def summary(metrics: pd.DataFrame) -> dict[str, dict[str, Estimate | None]]:
+    """Return strategy -> column -> estimate over seeds, for the columns in `COLUMNS`, on test text."""
+    final, best = last(metrics, "test"), selected(metrics, "test")
+    losses, perplexities, chosen = by_seed(final, "loss"), by_seed(final, "perplexity"), by_seed(best, "loss")
+    result = {}
+    for name in losses:
+        values = [estimate(losses[name].dropna()), estimate(perplexities[name].dropna())]
+        values += [paired(losses, name, baseline) for baseline in BASELINES]
+        values += [estimate(chosen[name].dropna())]
+        result[str(name)] = dict(zip(COLUMNS, values, strict=True))
+    return result
+
+
+def build(files: Sequence[Path], output: Path) -> None:
+    """Write `output` with the endings .csv (numbers), .md and .tex (rounded, for reading)."""
+    metrics = read_metrics(files)
+    table = summary(metrics)
+    seeds = metrics["seed"].nunique()
+    rows = [[name, *("" if e is None else str(e) for e in row.values())] for name, row in table.items()]
+    note = CAPTION.format(seeds=f"{seeds} seeds (± is the 95 % interval)" if seeds > 1 else "one seed")
+    header = ["strategy", *COLUMNS]
+    write_text(output.with_name(f"{output.name}.csv"), _numbers(table, seeds))
+    write_text(output.with_name(f"{output.name}.md"), tabulate(rows, header, tablefmt="github", disable_numparse=True) + f"\n\n{note}\n")
+    latex = tabulate(rows, header, tablefmt="latex_booktabs", disable_numparse=True).replace("±", r"$\pm$")
+    write_text(output.with_name(f"{output.name}.tex"), f"% {note}\n{latex}\n")
+
+
+def _numbers(table: dict[str, dict[str, Estimate | None]], seeds: int) -> str:
+    records = []
+    for name, row in table.items():
+        record: dict[str, object] = {"strategy": name, "seeds": seeds}
+        for column, value in row.items():
+            key = column.replace(", ", "_").replace(" ", "_")
+            record[key] = None if value is None else value.mean
+            record[f"{key}_interval"] = None if value is None else value.half_width
+        records.append(record)
+    return pd.DataFrame(records).to_csv(index=False, float_format="%.6f", lineterminator="\n")

@@ -1,0 +1,95 @@
+"""One iteration of local training for all clients at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pcft.backbone import Backbone
+from pcft.batches import training_batch
+from pcft.config.experiments import Training
+from pcft.errors import PcftError
+from pcft.lora import Adapters
+from pcft.losses import weighted_cross_entropy
+
+START, END = 1 / 100, 1 / 5  # of the highest learning rate, as in the paper's code
+
+
+def learning_rate(iteration: int, training: Training) -> float:
+    """Return the one-cycle cosine schedule's rate for `iteration` (counted from 1; torch's OneCycleLR gives the same).
+
+    It rises from a hundredth of the highest rate during the first `learning_rate_warmup` of the iterations and
+    falls to a fifth of it at the last.
+    """
+    step, last = iteration - 1, training.iterations - 1
+    turn = training.learning_rate_warmup * training.iterations - 1
+    if step <= turn:
+        begin, end, share = START, 1.0, step / turn
+    else:
+        begin, end, share = 1.0, END, (step - turn) / (last - turn)
+    return training.learning_rate * (end + (begin - end) * (1 + math.cos(math.pi * share)) / 2)
+
+
+class Trainer:
+    """AdamW over the stacked factors. All of it is elementwise, so clients do not touch each other."""
+
+    def __init__(self, backbone: Backbone, adapters: Adapters, texts: Sequence[Tensor], training: Training, *, seed: int) -> None:
+        self.backbone, self.adapters, self.texts, self.training, self.seed = backbone, adapters, texts, training, seed
+        self.optimiser = torch.optim.AdamW(
+            adapters.parameters(), lr=training.learning_rate, betas=training.betas, weight_decay=training.weight_decay, fused=True
+        )
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that one client trains on in an iteration."""
+        return self.training.batch_size * self.training.accumulation * self.training.sequence_length
+
+    def iterate(self, iteration: int) -> Tensor:
+        """Train every client on its own windows of `iteration`; return each one's mean loss, float32 [N].
+
+        Raises:
+            PcftError: a loss is not finite.
+        """
+        t, n = self.training, self.adapters.clients
+        inputs, targets = training_batch(
+            self.texts, count=t.batch_size * t.accumulation, length=t.sequence_length, seed=self.seed, iteration=iteration
+        )
+        losses = torch.zeros(n, device=inputs.device)
+        weight = torch.full((n * t.batch_size * t.sequence_length,), 1 / self.tokens, device=inputs.device)
+        for start in range(0, t.batch_size * t.accumulation, t.batch_size):
+            rows = range(start, start + t.batch_size)
+            names = [("dropout", client, iteration, row) for client in range(n) for row in rows]
+            self.backbone.noise.set(names, self.seed, inputs.device)
+            part = slice(rows.start, rows.stop)
+            hidden = self.backbone.hidden(inputs[:, part].flatten(0, 1)).flatten(0, 1)
+            total, each = weighted_cross_entropy(hidden, self.backbone.head, targets[:, part].flatten(), weight)
+            total.backward()
+            losses += each.view(n, -1).sum(1) / self.tokens
+        if not losses.isfinite().all():
+            client = int((~losses.isfinite()).nonzero()[0])
+            raise PcftError(
+                f"client {client}, iteration {iteration}: the training loss is {losses[client]:g}; lower training.learning_rate or set gradient_clip"
+            )
+        self._step(iteration)
+        return losses.cpu()
+
+    def _step(self, iteration: int) -> None:
+        if self.training.gradient_clip is not None:
+            clip(self.adapters, self.training.gradient_clip)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(iteration, self.training)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+
+
+@torch.no_grad()
+def clip(adapters: Adapters, largest: float) -> None:
+    """Scale each client's whole gradient to a norm of at most `largest`."""
+    gradients = [p.grad for p in adapters.parameters() if p.grad is not None]
+    squares = torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0)  # [N]
+    factor = (largest / squares.sqrt().clamp_min(1e-12)).clamp_max(1)
+    for g in gradients:
+        g.mul_(factor[:, None, None])

@@ -1,0 +1,162 @@
+"""Who should learn from whom: pure functions from arrays to an N x N matrix of trust.
+
+Row i says how client i weighs everybody's adapters: rows sum to one. A strategy is a source of scores (`SOURCES`)
+and a topology that says which peers count (`TOPOLOGIES`). Scores of adapters, losses and predictions become trust
+by a softmax over the peers that count; those that are shares already (`local`, `fedavg`, `oracle`) are divided by
+their row's sum. Adding a source is one function and one line.
+
+The variant `reference` follows the paper's code to the letter; `default` is a careful reading of the paper.
+docs/strategies.md gives the differences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pcft.config.experiments import Strategy
+
+Evidence = Literal["shares", "factors", "losses", "predictions"]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The largest next-token logits of N clients at P positions of a shared text.
+
+    Attributes:
+        values: float [N, P, K].
+        indices: their tokens, int64 [N, P, K].
+        rest: what each token outside the K counts as, float [N, P].
+        vocabulary: number of tokens.
+    """
+
+    values: Tensor
+    indices: Tensor
+    rest: Tensor
+    vocabulary: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where scores come from.
+
+    Attributes:
+        evidence: what `score` reads: clients' measured category shares [N, C], their stacked factors, the losses
+            of j's adapter on i's validation text [N, N], or `Predictions`.
+        score: evidence and strategy to scores [N, N].
+        softmax: whether scores become trust by a softmax, rather than by division by the row's sum.
+    """
+
+    evidence: Evidence
+    score: Callable[[Any, Strategy], Tensor]
+    softmax: bool
+
+
+def local(shares: Tensor, strategy: Strategy) -> Tensor:
+    """Trust oneself alone."""
+    return torch.eye(len(shares))
+
+
+def fedavg(shares: Tensor, strategy: Strategy) -> Tensor:
+    """Trust everybody alike (McMahan et al., 2017)."""
+    return torch.ones(len(shares), len(shares))
+
+
+def oracle(shares: Tensor, strategy: Strategy) -> Tensor:
+    """P Pᵀ for the clients' measured category shares P (N x C): how much of their text is of the same kind."""
+    return shares.float() @ shares.float().T
+
+
+def weights(factors: Mapping[str, Tensor], strategy: Strategy) -> Tensor:
+    """Cosine of two clients' adapters (paper, section 3: weight similarity).
+
+    `default`: one cosine over the whole flattened adapter. `reference`: the mean of the cosines of all rows of
+    all A (in x r) and B (r x out); A has far more rows, so A decides.
+    """
+    if strategy.variant == "default":
+        flat = F.normalize(torch.cat([f.flatten(1) for f in factors.values()], 1).float())
+        return flat @ flat.T
+    rows = [F.normalize(f.float(), dim=2, eps=1e-8) for f in factors.values()]  # each [N, rows, columns]
+    total = sum(torch.einsum("irc,jrc->ij", f, f) for f in rows)
+    return torch.as_tensor(total) / sum(f.shape[1] for f in rows)
+
+
+def validation(losses: Tensor, strategy: Strategy) -> Tensor:
+    """Minus the perplexity of j's adapter on i's validation text (paper, section 3: validation performance)."""
+    return -losses.exp().float()
+
+
+def predictions(evidence: Predictions, strategy: Strategy) -> Tensor:
+    """-10 x the distance of two clients' predictions, each row divided by its sum (paper, section 3)."""
+    return -10 * F.normalize(prediction_distance(evidence), p=1, dim=1)
+
+
+def prediction_distance(p: Predictions) -> Tensor:
+    """Mean over positions of the L1 distance between two clients' logits, float [N, N].
+
+    It is taken over the union of the tokens that either kept; one that a client did not keep counts as its `rest`.
+    """
+    n = len(p.values)
+    shared, alone = torch.zeros(n, n), torch.zeros(n, n)
+    step = max(1, 2**24 // (n * p.vocabulary))  # positions whose dense logits fit into 64 MB
+    for start in range(0, p.values.shape[1], step):
+        part = slice(start, start + step)
+        values, indices, rest = p.values[:, part].float(), p.indices[:, part], p.rest[:, part, None].float()
+        size = (*values.shape[:2], p.vocabulary)
+        dense = rest.expand(size).clone().scatter_(2, indices, values)
+        keeps = torch.zeros(size, dtype=torch.bool, device=values.device).scatter_(2, indices, True)
+        for i in range(n):
+            index = indices[i].expand(n, -1, -1)
+            gap = (values[i] - dense.gather(2, index)).abs()  # [N, positions, K]
+            both = keeps.gather(2, index)
+            shared[i] += torch.where(both, gap, 0).sum((1, 2)).cpu()
+            alone[i] += torch.where(both, 0, gap).sum((1, 2)).cpu()
+    return (shared + alone + alone.T) / p.values.shape[1]
+
+
+SOURCES: dict[str, Source] = {
+    "local": Source("shares", local, softmax=False),
+    "fedavg": Source("shares", fedavg, softmax=False),
+    "oracle": Source("shares", oracle, softmax=False),
+    "weights": Source("factors", weights, softmax=True),
+    "validation": Source("losses", validation, softmax=True),
+    "predictions": Source("predictions", predictions, softmax=True),
+}
+
+
+def full(scores: Tensor, strategy: Strategy) -> Tensor:
+    """Everybody counts."""
+    return torch.ones_like(scores, dtype=torch.bool)
+
+
+def threshold(scores: Tensor, strategy: Strategy) -> Tensor:
+    """Scores above the threshold count, and each row's two best always."""
+    assert strategy.threshold is not None
+    return (scores > strategy.threshold) | _best(scores, 2)
+
+
+def top_k(scores: Tensor, strategy: Strategy) -> Tensor:
+    """Each row's k best scores count."""
+    assert strategy.k is not None
+    return _best(scores, strategy.k)
+
+
+def _best(scores: Tensor, k: int) -> Tensor:
+    best = scores.topk(min(k, scores.shape[1]), 1).indices
+    return torch.zeros_like(scores, dtype=torch.bool).scatter_(1, best, True)
+
+
+TOPOLOGIES: dict[str, Callable[[Tensor, Strategy], Tensor]] = {"full": full, "threshold": threshold, "top_k": top_k}
+
+
+def trust(scores: Tensor, strategy: Strategy) -> Tensor:
+    """Turn scores into trust: rows of non-negative numbers that sum to one, zero for peers that do not count."""
+    counts = TOPOLOGIES[strategy.topology](scores, strategy)
+    if SOURCES[strategy.trust].softmax:
+        return (scores / strategy.temperature).masked_fill(~counts, float("-inf")).softmax(1)
+    return F.normalize(scores * counts, p=1, dim=1)

@@ -1,0 +1,74 @@
+# The settings, and small functions of wildcards. Everything that can be tested without Snakemake lives in the package.
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from pcft import plan
+from pcft.config.figures import NAMES as FIGURES
+from pcft.config.loading import load
+from pcft.errors import PcftError
+from pcft.layout import REFERENCE
+from pcft.provenance import code_of
+
+try:
+    settings = load(config, ", ".join(Path(file).name for file in workflow.configfiles) or "--config")
+except PcftError as error:
+    raise WorkflowError(str(error)) from None
+
+# Settings files are inputs of the jobs, compared by content. They are written here, not by a rule, so that changed
+# settings are noticed even where Snakemake's own records were lost; and never while another run may be reading them.
+if not any(Path(".snakemake/locks").glob("*")):
+    plan.write_settings(settings, Path("results"))
+
+TRAINING = {
+    "gpu": settings.compute.gpu,
+    "mem_mb": settings.compute.memory_mb,
+    "runtime": settings.compute.runtime,
+}
+
+
+wildcard_constraints:
+    model="|".join(settings.models),
+    wheel="|".join(settings.wheels),
+    experiment="|".join(settings.experiments),
+    strategy="|".join(settings.all_strategies()),
+    figure="|".join(FIGURES),
+    seed=r"\d+",
+
+
+def wheel_file(name):
+    return f"results/downloads/{name}.whl"
+
+
+def model_of(experiment):
+    return f"results/models/{settings.experiments[experiment].model}"
+
+
+def corpus_of(experiment):
+    declared = settings.experiments[experiment]
+    return f"results/corpora/{declared.corpus}/{declared.model}"
+
+
+def runs_of(experiment, file):
+    """List `file` of every run of an experiment, strategies in the order of the configuration."""
+    declared = settings.experiments[experiment]
+    return [f"results/runs/{experiment}/{strategy}/seed={seed}/{file}" for strategy in declared.strategies for seed in declared.seeds]
+
+
+def table_files():
+    return expand("results/tables/final-{experiment}.{format}", experiment=settings.experiments, format=["csv", "md", "tex"])
+
+
+def figure_files():
+    return expand("results/figures/{figure}-{experiment}.{format}", figure=FIGURES, experiment=settings.experiments, format=["pdf", "png"])
+
+
+def training_inputs(wildcards):
+    """List what every training job reads. Large files are watched through the manifests, which hold their checksums."""
+    corpus = corpus_of(wildcards.experiment)
+    return {
+        "model": f"{model_of(wildcards.experiment)}/manifest.json",
+        "weights": ancient(f"{model_of(wildcards.experiment)}/model.safetensors"),
+        "corpus": f"{corpus}/manifest.json",
+        "shards": [ancient(f"{corpus}/{shard}") for shard in plan.shards(settings, settings.experiments[wildcards.experiment].corpus)],
+    }

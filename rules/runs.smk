@@ -1,0 +1,62 @@
+# Training: one warm-up an experiment and seed, from which every strategy goes on.
+
+
+rule warmup:
+    input:
+        unpack(training_inputs),
+        settings="results/runs/{experiment}/warmup/settings.json",
+    output:
+        state="results/runs/{experiment}/warmup/seed={seed}/state.safetensors",
+        metrics="results/runs/{experiment}/warmup/seed={seed}/metrics.parquet",
+        cost="results/runs/{experiment}/warmup/seed={seed}/cost.json",
+    log:
+        "results/logs/warmup/{experiment}-seed={seed}.log",
+    benchmark:
+        "results/benchmarks/warmup/{experiment}-seed={seed}.tsv"
+    conda:
+        "../envs/training.yaml"
+    params:
+        code=code_of("pcft.finetuning"),
+        model=lambda wildcards, input: Path(input.model).parent,
+        corpus=lambda wildcards, input: Path(input.corpus).parent,
+        folder=lambda wildcards, output: Path(output.state).parent,
+    threads: settings.compute.warmup_threads
+    resources:
+        **TRAINING,
+    shell:
+        "python -m pcft warmup --settings {input.settings:q} --model {params.model:q} --corpus {params.corpus:q}"
+        " --seed {wildcards.seed} --threads {threads} --device " + settings.compute.device + " --output {params.folder:q} > {log:q} 2>&1"
+
+
+rule finetune:
+    input:
+        unpack(training_inputs),
+        settings="results/runs/{experiment}/{strategy}/settings.json",
+        warmup="results/runs/{experiment}/warmup/seed={seed}/metrics.parquet",
+        cost="results/runs/{experiment}/warmup/seed={seed}/cost.json",
+        state=ancient("results/runs/{experiment}/warmup/seed={seed}/state.safetensors"),
+    output:
+        metrics="results/runs/{experiment}/{strategy}/seed={seed}/metrics.parquet",
+        trust="results/runs/{experiment}/{strategy}/seed={seed}/trust.parquet",
+        cost="results/runs/{experiment}/{strategy}/seed={seed}/cost.json",
+        adapters=directory("results/runs/{experiment}/{strategy}/seed={seed}/adapters"),
+    log:
+        "results/logs/finetune/{experiment}-{strategy}-seed={seed}.log",
+    benchmark:
+        "results/benchmarks/finetune/{experiment}-{strategy}-seed={seed}.tsv"
+    conda:
+        "../envs/training.yaml"
+    params:
+        code=code_of("pcft.finetuning"),
+        model=lambda wildcards, input: Path(input.model).parent,
+        corpus=lambda wildcards, input: Path(input.corpus).parent,
+        warmup=lambda wildcards, input: Path(input.state).parent,
+        folder=lambda wildcards, output: Path(output.metrics).parent,
+    threads: settings.compute.finetune_threads
+    resources:
+        **TRAINING,
+    shell:
+        "python -m pcft finetune --settings {input.settings:q} --warmup {params.warmup:q} --model {params.model:q}"
+        " --corpus {params.corpus:q} --seed {wildcards.seed} --threads {threads} --device "
+        + settings.compute.device
+        + " --output {params.folder:q} > {log:q} 2>&1"

@@ -1,0 +1,27 @@
+# Metrics of an experiment's runs as tables.
+
+
+rule table:
+    input:
+        lambda wildcards: runs_of(wildcards.experiment, "metrics.parquet"),
+    output:
+        report("results/tables/final-{experiment}.csv", caption="captions/final-table.rst", category="Tables", subcategory="{experiment}"),
+        markdown="results/tables/final-{experiment}.md",
+        latex="results/tables/final-{experiment}.tex",
+    log:
+        "results/logs/table/final-{experiment}.log",
+    benchmark:
+        "results/benchmarks/table/final-{experiment}.tsv"
+    conda:
+        "../envs/figures.yaml"
+    params:
+        code=code_of("pcft.tables"),
+        runs=lambda wildcards, input: [Path(file).parent for file in input],
+        name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "python -m pcft table --runs {params.runs:q} --output {params.name:q} > {log:q} 2>&1"
