@@ -115,8 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Any, help: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=help, description=help)
+    def command(name: str, run: Any, does: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=does, description=does)
         sub.set_defaults(run=run)
         sub.add_argument("--output", type=Path, required=True, help="where the results go")
         return sub
@@ -134,11 +134,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--wheel", type=_named_path, action="append", default=[], metavar="NAME=PATH", help="a fetched wheel; may be repeated")
     sub.add_argument("--tokenizer", type=Path, required=True, help="model folder with the tokenizer")
 
-    for name, run, help in (
+    for name, run, does in (
         ("warmup", _warmup, "Train every client alone, up to the first exchange."),
         ("finetune", _finetune, "Go on from a warm-up with one strategy."),
     ):
-        sub = command(name, run, help)
+        sub = command(name, run, does)
         sub.add_argument("--settings", type=Path, required=True)
         sub.add_argument("--model", type=Path, required=True, help="base-model folder")
         sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")

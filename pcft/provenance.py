@@ -22,7 +22,7 @@ def canonical(value: Any) -> str:
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file's bytes."""
-    with open(path, "rb") as f:
+    with Path(path).open("rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
@@ -47,7 +47,8 @@ def code_of(module: str) -> str:
 @functools.cache
 def _tree(module: str) -> ast.Module:
     spec = util.find_spec(module)
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
 
 

@@ -46,9 +46,9 @@ def documents(source: Source, wheel: Path | None, *, seen: set[str], counts: Cou
     """
     with _files(source, wheel) as files:
         for file in files:
-            for text in _texts(source, file):
+            for raw in _texts(source, file):
                 counts.read += 1
-                text = CONTROL.sub("", text).strip()
+                text = CONTROL.sub("", raw).strip()
                 name = hashlib.sha256(" ".join(text.split()).encode()).hexdigest()[:16]
                 if not text:
                     counts.empty += 1

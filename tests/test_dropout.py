@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pcft.dropout import Dropout, Noise, random_words
+
+ROWS = 64
+
+
+def noise(*clients: int, rows: int = 1, iteration: int = 0, seed: int = 0) -> Noise:
+    result = Noise()
+    result.set([("dropout", c, iteration, r) for c in clients for r in range(rows)], seed)
+    return result
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.2, 0.5])
+def test_rate_scale_and_spread(rate: float) -> None:
+    x = torch.ones(ROWS, 128, 101)  # an odd size: the last word is cut
+    y = Dropout(rate, noise(*range(ROWS)), "here")(x)
+    kept = y > 0
+    sigma = (rate * (1 - rate) / x.numel()) ** 0.5
+    assert abs(kept.double().mean() - (1 - rate)) < 5 * sigma
+    torch.testing.assert_close(y[kept], torch.full_like(y[kept], 1 / (1 - rate)), rtol=1e-4, atol=0)
+    # by row and by column the shares scatter as a binomial's do
+    for axis, size in ((0, x[0].numel()), (2, x[..., 0].numel())):
+        means = kept.double().transpose(0, axis).flatten(1).mean(1)
+        assert means.std() == pytest.approx((rate * (1 - rate) / size) ** 0.5, rel=0.35)
+
+
+def test_neighbours_rows_places_and_iterations_are_independent() -> None:
+    x = torch.ones(ROWS, 4096)
+    masks = {
+        "base": Dropout(0.5, noise(*range(ROWS)), "a")(x),
+        "place": Dropout(0.5, noise(*range(ROWS)), "b")(x),
+        "iteration": Dropout(0.5, noise(*range(ROWS), iteration=1), "a")(x),
+        "seed": Dropout(0.5, noise(*range(ROWS), seed=1), "a")(x),
+    }
+    signs = {name: mask - 1 for name, mask in masks.items()}  # ±1
+    base, limit = signs.pop("base"), 5 / x.numel() ** 0.5
+    for other in signs.values():
+        assert (base * other).mean().abs() < limit
+    for lag in (1, 2, 3, 4, 64):
+        assert (base[:, lag:] * base[:, :-lag]).mean().abs() < 1.1 * limit
+    assert (base[1:] * base[:-1]).mean().abs() < 1.1 * limit
+
+
+def test_mask_does_not_depend_on_company() -> None:
+    x = torch.ones(6, 5, 7)
+    together = Dropout(0.3, noise(0, 1, 2, rows=2), "a")(x)
+    alone = Dropout(0.3, noise(1, rows=2), "a")(x[2:4])
+    torch.testing.assert_close(together[2:4], alone, rtol=0, atol=0)
+
+
+def test_several_rows_to_a_sequence() -> None:
+    """Attention folds heads into rows: [sequences * heads, t, t]."""
+    x = torch.ones(2, 4, 8, 8)
+    dropout = Dropout(0.5, noise(0, 1), "a")
+    torch.testing.assert_close(dropout(x.view(8, 8, 8)).view_as(x), dropout(x), rtol=0, atol=0)
+
+
+def test_off_without_keys_and_at_rate_zero() -> None:
+    x = torch.ones(2, 3)
+    assert Dropout(0.5, Noise(), "a")(x) is x
+    assert Dropout(0.0, noise(0, 1), "a")(x) is x
+    keys = noise(0, 1)
+    keys.clear()
+    assert not Dropout(0.5, keys, "a").active
+
+
+def test_words_are_uniform() -> None:
+    words = random_words(torch.tensor([[1, 2]], dtype=torch.int32), 1 << 18)[0]
+    bits = torch.stack([(words >> bit) & 1 for bit in range(32)]).double().mean(1)
+    assert (bits - 0.5).abs().max() < 5 * 0.5 / (1 << 9)
+    assert len(words.unique()) > 0.9999 * len(words)

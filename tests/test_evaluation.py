@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from pcft.backbone import Backbone
+from pcft.batches import Grid, grid
+from pcft.evaluation import cross_losses, evaluate, predict
+from pcft.trust import prediction_distance
+from tests.conftest import attach
+from tests.test_training import client_texts
+
+
+@pytest.fixture
+def case(load: Callable[..., Backbone]) -> tuple[Backbone, Grid]:
+    return load("gpt2", dropout=0.2), grid([t[: 40 + 7 * i] for i, t in enumerate(client_texts(3))], 16)
+
+
+@torch.no_grad()
+def plain_loss(base: Backbone, text: torch.Tensor, length: int) -> float:
+    """One window at a time, each whole window's logits at once."""
+    total = 0.0
+    for start in range(0, len(text) - 1, length):
+        window = text[start : start + length + 1]
+        logits = base.hidden(window[None, :-1])[0] @ base.head.T
+        total += float(F.cross_entropy(logits, window[1:], reduction="sum"))
+    return total / (len(text) - 1)
+
+
+def test_every_token_counts_once(case: tuple[Backbone, Grid]) -> None:
+    base, texts = case
+    adapters = attach(base, 3)
+    scores = evaluate(base, adapters, texts, batch_size=2)
+    assert scores.tokens.tolist() == [39, 46, 53]
+    for client, text in enumerate(client_texts(3)):
+        adapters.served = torch.tensor([client])
+        assert float(scores.loss[client]) == pytest.approx(plain_loss(base, text[: 40 + 7 * client], 16), rel=1e-5)
+    torch.testing.assert_close(scores.perplexity, scores.loss.exp())
+
+
+def test_batch_size_changes_nothing_and_dropout_is_off(case: tuple[Backbone, Grid]) -> None:
+    base, texts = case
+    adapters = attach(base, 3, dropout=0.5)
+    base.noise.set([("dropout", c, 0, 0) for c in range(3)], 0)
+    results = [evaluate(base, adapters, texts, batch_size=size) for size in (1, 3, 100)]
+    for other in results[1:]:
+        torch.testing.assert_close(other.loss, results[0].loss, rtol=1e-6, atol=0)
+        assert torch.equal(other.accuracy, results[0].accuracy)
+
+
+def test_cross_losses_are_the_naive_loops(case: tuple[Backbone, Grid]) -> None:
+    base, texts = case
+    adapters = attach(base, 3)
+    matrix = cross_losses(base, adapters, texts, batch_size=2)
+    for reader in range(3):
+        served = torch.full((3,), reader)
+        torch.testing.assert_close(matrix[:, reader], evaluate(base, adapters, texts, batch_size=2, served=served).loss)
+    assert adapters.served is None
+
+
+@pytest.mark.parametrize("careful", [True, False])
+@torch.no_grad()
+def test_predictions_against_whole_logits(case: tuple[Backbone, Grid], careful: bool) -> None:
+    base, _ = case
+    adapters = attach(base, 3)
+    text = grid([client_texts(1)[0][:40]], 16)  # windows of 16, 16 and 7 tokens
+    found = predict(base, adapters, text, kept=5, last_only=not careful, log_probabilities=careful)
+    dense = []
+    for client in range(3):
+        adapters.served = torch.tensor([client])
+        rows = []
+        for window, size in enumerate((16, 16, 7)):
+            logits = base.hidden(text.inputs[0, window : window + 1])[0, :size] @ base.head.T
+            logits = logits.log_softmax(-1) if careful else logits[-1:]
+            top = logits.topk(5, -1)
+            rest = ((1 - top.values.exp().sum(-1)) / 395).log() if careful else torch.zeros(len(logits))
+            rows.append(rest[:, None].expand(-1, 400).clone().scatter_(1, top.indices, top.values))
+        dense.append(torch.cat(rows))
+    kept = [torch.zeros(d.shape, dtype=torch.bool).scatter_(1, found.indices[i], True) for i, d in enumerate(dense)]
+    expected = torch.zeros(3, 3)
+    for i in range(3):
+        for j in range(3):
+            union = kept[i] | kept[j]
+            expected[i, j] = torch.where(union, (dense[i] - dense[j]).abs(), 0).sum() / len(union)
+    assert found.values.shape == (3, 39 if careful else 3, 5)
+    torch.testing.assert_close(prediction_distance(found), expected, rtol=1e-4, atol=1e-4)

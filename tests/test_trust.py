@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from pcft.aggregation import average
+from pcft.config.experiments import Strategy
+from pcft.trust import SOURCES, TOPOLOGIES, Predictions, prediction_distance, trust
+
+GOLDEN = np.load(Path(__file__).parent / "data" / "strategies.npz")
+
+
+def golden(name: str) -> Tensor:
+    return torch.from_numpy(GOLDEN[name])
+
+
+def reference(source: Any, topology: Any = "full") -> Strategy:
+    options: dict[str, Any] = {}
+    if topology == "threshold":
+        options["threshold"] = {"weights": 0.5, "validation": -30.0, "predictions": -1.5}[source]
+    if topology == "top_k":
+        options["k"] = int(GOLDEN["k"])
+    return Strategy(trust=source, topology=topology, variant="reference", **options)
+
+
+def golden_evidence(source: str) -> Any:
+    if source == "weights":
+        return {name: golden(f"adapters.{name}") for name in ("0.A", "0.B", "1.A", "1.B")}
+    if source == "validation":
+        return golden("validation.perplexity").double().log()
+    logits = golden("predictions.logits").reshape(6, 12, -1)  # 4 batches of 3 sequences
+    top = logits.topk(100, -1)
+    return Predictions(top.values, top.indices, torch.zeros(6, 12), logits.shape[-1])
+
+
+@pytest.mark.parametrize("source", ["weights", "validation", "predictions"])
+def test_golden_scores(source: str) -> None:
+    expected = -golden("validation.perplexity") if source == "validation" else golden(f"{source}.score")
+    torch.testing.assert_close(SOURCES[source].score(golden_evidence(source), reference(source)), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_golden_distance() -> None:
+    torch.testing.assert_close(prediction_distance(golden_evidence("predictions")), golden("predictions.distance"), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("source", ["weights", "validation", "predictions"])
+@pytest.mark.parametrize(("topology", "key"), [("full", "full"), ("threshold", "threshold"), ("top_k", "topk")])
+def test_golden_trust(source: str, topology: str, key: str) -> None:
+    strategy = reference(source, topology)
+    scores = SOURCES[source].score(golden_evidence(source), strategy)
+    torch.testing.assert_close(trust(scores, strategy), golden(f"{source}.{key}"), rtol=1e-5, atol=1e-6)
+
+
+def test_golden_average() -> None:
+    names = [f"adapters.{m}.{side}" for m in (0, 1) for side in "AB"]
+    mixed = average({name: golden(name) for name in names}, golden("mix.weights"))
+    for name in names:
+        torch.testing.assert_close(mixed[name], golden(f"mix.{name}"), rtol=1e-5, atol=1e-6)
+
+
+# --- three clients, by hand
+
+SHARES = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+E = torch.e
+
+
+def by_hand(source: Any, evidence: Any, **options: Any) -> list[list[float]]:
+    strategy = Strategy(trust=source, **options)
+    rows: list[list[float]] = trust(SOURCES[source].score(evidence, strategy), strategy).tolist()
+    return rows
+
+
+def soft(*scores: float) -> list[float]:
+    weights = [E**score for score in scores]
+    return [w / sum(weights) for w in weights]
+
+
+def near(expected: list[list[float]]) -> list[Any]:
+    return [pytest.approx(row, abs=1e-6) for row in expected]
+
+
+def test_local_fedavg_oracle() -> None:
+    assert by_hand("local", SHARES) == near([[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    assert by_hand("fedavg", SHARES) == near([[1 / 3] * 3] * 3)
+    # P Pᵀ = [[1, 0, .5], [0, 1, .5], [.5, .5, .5]]
+    assert by_hand("oracle", SHARES) == near([[2 / 3, 0, 1 / 3], [0, 2 / 3, 1 / 3], [1 / 3] * 3])
+
+
+def test_weights() -> None:
+    factors = {
+        "m.A": torch.tensor([[[1.0], [0.0]], [[0.0], [1.0]], [[1.0], [1.0]]]),  # N = 3, in = 2, r = 1
+        "m.B": torch.tensor([[[0.0, 0.0]], [[0.0, 0.0]], [[0.0, 0.0]]]),
+    }
+    half = 0.5**0.5
+    assert by_hand("weights", factors) == near([soft(1, 0, half), soft(0, 1, half), soft(half, half, 1)])
+    assert by_hand("weights", factors, temperature=0.5) == near([soft(2, 0, 2 * half), soft(0, 2, 2 * half), soft(2 * half, 2 * half, 2)])
+    # the code's way: rows [1], [0] of A against [0], [1] have cosine 0 each; B's row is zero; three rows in all
+    third = 1 / 3
+    expected = [soft(third, 0, third), soft(0, third, third), soft(third, third, 2 * third)]
+    assert by_hand("weights", factors, variant="reference") == near(expected)
+
+
+def test_validation() -> None:
+    losses = torch.tensor([[2.0, 3.0, 1.0], [4.0, 5.0, 3.0], [2.0, 2.0, 2.0]]).log()  # perplexities
+    assert by_hand("validation", losses) == near([soft(-2, -3, -1), soft(-4, -5, -3), soft(-2, -2, -2)])
+    assert by_hand("validation", losses, topology="top_k", k=1) == near([[0, 0, 1], [0, 0, 1], [1, 0, 0]])
+    # scores above -2.5: row 0 two, row 1 none (its two best stay), row 2 all
+    first = [*soft(-2, -1)]
+    expected = [[first[0], 0, first[1]], [*[soft(-4, -3)[0], 0], soft(-4, -3)[1]], [1 / 3] * 3]
+    assert by_hand("validation", losses, topology="threshold", threshold=-2.5) == near(expected)
+
+
+def test_predictions() -> None:
+    """One position, four tokens, two kept. Client 0 keeps a=2, b=1; client 1 keeps a=3, c=1; client 2 as client 0."""
+    evidence = Predictions(
+        torch.tensor([[[2.0, 1.0]], [[3.0, 1.0]], [[2.0, 1.0]]]),
+        torch.tensor([[[0, 1]], [[0, 2]], [[0, 1]]]),
+        torch.tensor([[0.5], [0.0], [0.5]]),
+        vocabulary=4,
+    )
+    # between 0 and 1: |2 - 3| for a, |1 - 0| for b, |0.5 - 1| for c; d was kept by neither
+    assert prediction_distance(evidence).tolist() == [[0, 2.5, 0], [2.5, 0, 2.5], [0, 2.5, 0]]
+    expected = [soft(0, -10, 0), soft(-5, 0, -5), soft(0, -10, 0)]
+    assert by_hand("predictions", evidence) == near(expected)
+
+
+def test_oracle_among_the_best() -> None:
+    assert by_hand("oracle", SHARES, topology="top_k", k=1) == near([[1, 0, 0], [0, 1, 0], [1, 0, 0]])
+
+
+# --- properties
+
+MATRICES = st.integers(1, 6).flatmap(
+    lambda n: st.lists(st.lists(st.floats(-50, 50, width=32), min_size=n, max_size=n), min_size=n, max_size=n)
+)
+
+
+@given(MATRICES, st.sampled_from(sorted(TOPOLOGIES)), st.integers(1, 6), st.floats(0.1, 10))
+def test_rows_are_distributions(rows: list[list[float]], topology: Any, k: int, temperature: float) -> None:
+    options: dict[str, Any] = {"threshold": {"threshold": 0.0}, "top_k": {"k": k}}.get(topology, {})
+    strategy = Strategy(trust="validation", topology=topology, temperature=temperature, **options)
+    result = trust(torch.tensor(rows), strategy)
+    torch.testing.assert_close(result.sum(1), torch.ones(len(rows)))
+    assert result.min() >= 0
+
+
+@given(st.permutations(range(6)), st.sampled_from(["weights", "validation", "predictions"]), st.sampled_from(["default", "reference"]))
+def test_permuting_clients_permutes_trust(order: list[int], source: Any, variant: Any) -> None:
+    evidence = golden_evidence(source)
+    if source == "weights":
+        permuted: Any = {name: factor[order] for name, factor in evidence.items()}
+    elif source == "validation":
+        permuted = evidence[order][:, order]
+    else:
+        permuted = Predictions(evidence.values[order], evidence.indices[order], evidence.rest[order], evidence.vocabulary)
+    strategy = Strategy(trust=source, variant=variant)
+    before, after = (trust(SOURCES[source].score(e, strategy), strategy) for e in (evidence, permuted))
+    torch.testing.assert_close(after, before[order][:, order], rtol=1e-4, atol=1e-5)
+
+
+@given(MATRICES)
+def test_identical_clients_are_left_alone(rows: list[list[float]]) -> None:
+    weights = torch.tensor(rows).softmax(1)
+    factor = torch.arange(12.0).view(1, 3, 4).expand(len(rows), -1, -1)
+    torch.testing.assert_close(average({"m.A": factor}, weights)["m.A"], factor)
+
+
+@pytest.mark.parametrize("source", sorted(SOURCES))
+def test_one_client_is_the_identity(source: str) -> None:
+    evidence = {
+        "shares": torch.ones(1, 1),
+        "factors": {"m.A": torch.ones(1, 2, 2)},
+        "losses": torch.ones(1, 1),
+        "predictions": Predictions(torch.ones(1, 1, 2), torch.tensor([[[0, 1]]]), torch.zeros(1, 1), 4),
+    }[SOURCES[source].evidence]
+    strategy = Strategy(trust=source)  # type: ignore[arg-type]
+    assert trust(SOURCES[source].score(evidence, strategy), strategy).tolist() == [[1.0]]
