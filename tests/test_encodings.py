@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from pcft.encodings import Encoding
+from pcft.errors import PcftError
+from tests.conftest import WORDS, sentences
+
+END = "<|endoftext|>"
+TRICKY = ["", " ", "a  b", "tram 2024 kerb's", "na\u00efve \u6f22\u5b57 \U0001f600\n\n\tx", f"{END} is text here", "don't  stop \r\n"]
+
+
+@pytest.fixture(scope="session", params=["words", "digits"])
+def folder(request: pytest.FixtureRequest, tokenizer_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("encoding")
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    if request.param == "digits":
+        words = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), words])
+    tokenizer.save(str(path / "tokenizer.json"))
+    return path
+
+
+def test_tiktoken_agrees_with_the_models_own(folder: Path) -> None:
+    encoding = Encoding(folder, END)
+    texts = TRICKY + [s for c in WORDS for s in sentences(c, 20, seed=9)]
+    assert encoding.fast is not None
+    assert encoding.agree(texts)
+    for text in texts:
+        assert encoding.decode(encoding.encode(text, "t")) == text
+
+
+@given(st.text(max_size=60))
+def test_any_text(folder: Path, text: str) -> None:
+    encoding = Encoding(folder, END)
+    text = text.encode("utf-8", "ignore").decode()
+    assert encoding.agree([text])
+    assert encoding.decode(encoding.encode(text, "t")) == text
+
+
+def test_special_tokens_in_a_text_are_text(folder: Path) -> None:
+    encoding = Encoding(folder, END)
+    for fast in (encoding.fast, None):
+        encoding.fast = fast
+        assert encoding.end_of_text not in encoding.encode(f"a {END} b", "t")
+
+
+def test_other_tokenizers_are_used_as_they_are(tmp_path: Path) -> None:
+    tokenizer = Tokenizer(models.WordLevel({"<eos>": 0, "sea": 1, "[UNK]": 2}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    encoding = Encoding(tmp_path, "<eos>")
+    assert encoding.fast is None
+    assert encoding.encode("sea wood sea", "t") == [1, 2, 1]
+
+
+def test_disagreement_falls_back(folder: Path) -> None:
+    encoding = Encoding(folder, END)
+    assert encoding.fast is not None
+    encoding.fast.encode_ordinary = lambda text: [0]  # type: ignore[method-assign, assignment, misc]
+    assert not encoding.agree(["tram"])
+    assert encoding.encode("tram", "t") != [0]
+
+
+def test_missing_byte_is_named(tmp_path: Path) -> None:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    bell = next(c for c in alphabet if Tokenizer(models.BPE({c: 0}, [])) and ord(c) == 256 + 7)  # byte 0x07
+    vocabulary = {END: 0} | {c: i + 1 for i, c in enumerate(c for c in alphabet if c != bell)}
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    tokenizer.add_special_tokens([END])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    encoding = Encoding(tmp_path, END)
+    assert encoding.encode("fine", "t")
+    with pytest.raises(PcftError, match="document 7: the tokenizer's vocabulary lacks byte 0x07"):
+        encoding.encode("ring \x07", "document 7")
+
+
+def test_wrong_files(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(PcftError, match=r"tokenizer\.json: not a tokenizer"):
+        Encoding(tmp_path, END)
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": 3}))
+    with pytest.raises(PcftError, match=r"tokenizer\.json: not a tokenizer"):
+        Encoding(tmp_path, END)
+    with pytest.raises(PcftError, match="has no token '</s>'; set the model's end_of_text"):
+        Encoding(folder, "</s>")
