@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 import transformers
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from pcft.dropout import Dropout, Noise
@@ -65,23 +66,23 @@ def load(folder: Path, *, dropout: float, precision: Precision, device: torch.de
     Raises:
         PcftError: the folder holds no causal language model that can be used.
     """
+    transformers.utils.logging.disable_progress_bar()
+    transformers.AttentionInterface.register(ATTENTION, _attention)
     try:
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise PcftError(f"{folder}: no model configuration that transformers knows ({str(error).splitlines()[0]})") from None
-    rates = [name for name in RATES if isinstance(rate := getattr(config, name, None), float) and rate > 0]
-    for name in rates:
-        setattr(config, name, dropout)
-    transformers.AttentionInterface.register(ATTENTION, _attention)
-    transformers.utils.logging.disable_progress_bar()
-    model = transformers.AutoModelForCausalLM.from_pretrained(
-        folder,
-        config=config,
-        dtype=resolve_precision(precision, device),
-        attn_implementation=ATTENTION,
-        use_safetensors=True,
-        local_files_only=True,
-    )
+        for name in RATES:
+            if isinstance(rate := getattr(config, name, None), float) and rate > 0:
+                setattr(config, name, dropout)
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=resolve_precision(precision, device),
+            attn_implementation=ATTENTION,
+            use_safetensors=True,
+            local_files_only=True,
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise PcftError(f"{folder}: not a causal language model that can be loaded ({str(error).splitlines()[0]})") from None
     noise = Noise()
     _key_dropouts(model, noise)
     return Backbone(model.to(device), noise)

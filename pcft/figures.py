@@ -83,10 +83,10 @@ def learning_curves(data: Data, look: Figures) -> Figure:
     against = "local" in data.strategies and len(data.strategies) > 1
     figure, axes = plt.subplots(1 + against, 1, sharex=True, squeeze=False, figsize=(look.width, look.width * GOLDEN * (1 + 0.7 * against)))
     for name in data.strategies:
-        shade, rows = colour(name, data.strategies), curves.loc[name]
+        shade, rows = colour(name, data.strategies), pd.DataFrame(curves.xs(name))
         _curve(axes[0, 0], rows, shade, name)
         if against:
-            _curve(axes[1, 0], rows - curves.loc["local"], shade, name)
+            _curve(axes[1, 0], rows - pd.DataFrame(curves.xs("local")), shade, name)
     axes[0, 0].set_ylabel("test loss (nats/token)")
     if against:
         axes[1, 0].set_ylabel("loss minus local's")
@@ -178,7 +178,7 @@ def style(look: Figures) -> dict[str, Any]:
 
 def build(name: str, runs: Sequence[Path], corpus: Path, look: Figures, output: Path) -> None:
     """Draw figure `name` and write `output` with the endings .pdf and .png; the same data give the same bytes."""
-    with matplotlib.rc_context(style(look)):
+    with matplotlib.rc_context(style(look)):  # type: ignore[arg-type]  # the stubs want literal keys
         figure = FIGURES[name](read(runs, corpus), look)
         with replacing(output.with_name(f"{output.name}.pdf")) as temporary:
             figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})

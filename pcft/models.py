@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import tokenizers
 import torch
 import transformers
+from safetensors import SafetensorError
 from tokenizers import pre_tokenizers
 
 from pcft.config.models import Model, Wheel
@@ -63,7 +62,7 @@ def _from_folder(folder: Path) -> tuple[Any, Any]:
     try:
         network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True, local_files_only=True)
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise PcftError(f"models: the folder {folder} cannot be loaded ({str(error).splitlines()[0]})") from None
     return network, tokenizer
 
@@ -91,8 +90,3 @@ def _pre_tokenizer_name(file: Path) -> str:
 
     field = GGUFReader(file).fields.get("tokenizer.ggml.pre")
     return "" if field is None else str(field.contents())
-
-
-def load_tokenizer(folder: Path) -> tokenizers.Tokenizer:
-    """Return the tokenizer of a model folder."""
-    return tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))

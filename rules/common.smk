@@ -20,7 +20,9 @@ except PcftError as error:
 if not any(Path(".snakemake/locks").glob("*")):
     plan.write_settings(settings, Path("results"))
 
+# What training jobs ask for. The device is here because a change of resources makes nothing run again.
 TRAINING = {
+    "device": settings.compute.device,
     "gpu": settings.compute.gpu,
     "mem_mb": settings.compute.memory_mb,
     "runtime": settings.compute.runtime,

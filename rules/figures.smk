@@ -9,23 +9,25 @@ rule figure:
         corpus=lambda wildcards: f"{corpus_of(wildcards.experiment)}/manifest.json",
     output:
         pdf="results/figures/{figure}-{experiment}.pdf",
-        png=report("results/figures/{figure}-{experiment}.png", caption="captions/{figure}.rst", category="Figures", subcategory="{experiment}"),
+        png=report(
+            "results/figures/{figure}-{experiment}.png", caption="captions/figure.rst", category="Figures", subcategory="{experiment}"
+        ),
     log:
         "results/logs/figure/{figure}-{experiment}.log",
     benchmark:
         "results/benchmarks/figure/{figure}-{experiment}.tsv"
     conda:
         "../envs/figures.yaml"
-    params:
-        code=code_of("pcft.figures"),
-        runs=lambda wildcards, input: [Path(file).parent for file in input.metrics],
-        corpus=lambda wildcards, input: Path(input.corpus).parent,
-        name=lambda wildcards, output: Path(output.pdf).with_suffix(""),
     threads: 1
     resources:
         gpu=0,
         mem_mb=1000,
         runtime=10,
+    params:
+        code=code_of("pcft.figures"),
+        runs=lambda wildcards, input: [Path(file).parent for file in input.metrics],
+        corpus=lambda wildcards, input: Path(input.corpus).parent,
+        name=lambda wildcards, output: Path(output.pdf).with_suffix(""),
     shell:
         "python -m pcft figure {wildcards.figure:q} --settings {input.settings:q} --runs {params.runs:q}"
         " --corpus {params.corpus:q} --output {params.name:q} > {log:q} 2>&1"

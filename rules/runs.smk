@@ -15,17 +15,18 @@ rule warmup:
         "results/benchmarks/warmup/{experiment}-seed={seed}.tsv"
     conda:
         "../envs/training.yaml"
+    threads: settings.compute.warmup_threads
+    resources:
+        **TRAINING,
     params:
         code=code_of("pcft.finetuning"),
         model=lambda wildcards, input: Path(input.model).parent,
         corpus=lambda wildcards, input: Path(input.corpus).parent,
         folder=lambda wildcards, output: Path(output.state).parent,
-    threads: settings.compute.warmup_threads
-    resources:
-        **TRAINING,
     shell:
         "python -m pcft warmup --settings {input.settings:q} --model {params.model:q} --corpus {params.corpus:q}"
-        " --seed {wildcards.seed} --threads {threads} --device " + settings.compute.device + " --output {params.folder:q} > {log:q} 2>&1"
+        " --seed {wildcards.seed} --threads {threads} --device {resources.device}"
+        " --output {params.folder:q} > {log:q} 2>&1"
 
 
 rule finetune:
@@ -46,17 +47,16 @@ rule finetune:
         "results/benchmarks/finetune/{experiment}-{strategy}-seed={seed}.tsv"
     conda:
         "../envs/training.yaml"
+    threads: settings.compute.finetune_threads
+    resources:
+        **TRAINING,
     params:
         code=code_of("pcft.finetuning"),
         model=lambda wildcards, input: Path(input.model).parent,
         corpus=lambda wildcards, input: Path(input.corpus).parent,
         warmup=lambda wildcards, input: Path(input.state).parent,
         folder=lambda wildcards, output: Path(output.metrics).parent,
-    threads: settings.compute.finetune_threads
-    resources:
-        **TRAINING,
     shell:
         "python -m pcft finetune --settings {input.settings:q} --warmup {params.warmup:q} --model {params.model:q}"
-        " --corpus {params.corpus:q} --seed {wildcards.seed} --threads {threads} --device "
-        + settings.compute.device
-        + " --output {params.folder:q} > {log:q} 2>&1"
+        " --corpus {params.corpus:q} --seed {wildcards.seed} --threads {threads} --device {resources.device}"
+        " --output {params.folder:q} > {log:q} 2>&1"

@@ -14,14 +14,14 @@ rule table:
         "results/benchmarks/table/final-{experiment}.tsv"
     conda:
         "../envs/figures.yaml"
-    params:
-        code=code_of("pcft.tables"),
-        runs=lambda wildcards, input: [Path(file).parent for file in input],
-        name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
     threads: 1
     resources:
         gpu=0,
         mem_mb=1000,
         runtime=10,
+    params:
+        code=code_of("pcft.tables"),
+        runs=lambda wildcards, input: [Path(file).parent for file in input],
+        name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
     shell:
         "python -m pcft table --runs {params.runs:q} --output {params.name:q} > {log:q} 2>&1"

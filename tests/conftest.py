@@ -17,9 +17,9 @@ from pcft.backbone import Backbone
 from pcft.lora import Adapters
 
 WORDS = {
-    "sea": "wave salt tide shell harbour gull anchor sail reef current".split(),
-    "wood": "oak moss fern bark root acorn clearing owl path leaf".split(),
-    "city": "tram kerb tower market lamp crossing square bridge cellar roof".split(),
+    "sea": ["wave", "salt", "tide", "shell", "harbour", "gull", "anchor", "sail", "reef", "current"],
+    "wood": ["oak", "moss", "fern", "bark", "root", "acorn", "clearing", "owl", "path", "leaf"],
+    "city": ["tram", "kerb", "tower", "market", "lamp", "crossing", "square", "bridge", "cellar", "roof"],
 }
 CPU = torch.device("cpu")
 
@@ -29,7 +29,8 @@ def sentences(category: str, count: int, seed: int = 0) -> list[str]:
     generator = torch.Generator().manual_seed(seed)
     words = WORDS[category]
     return [
-        " ".join([f"{category} {i}:"] + [words[j] for j in torch.randint(len(words), (40,), generator=generator)]) + "." for i in range(count)
+        " ".join([f"{category} {i}:"] + [words[j] for j in torch.randint(len(words), (40,), generator=generator)]) + "."
+        for i in range(count)
     ]
 
 

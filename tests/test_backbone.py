@@ -41,7 +41,7 @@ def test_dropout_reaches_embedding_attention_and_residual(load: Callable[..., Ba
     q = k = torch.randn(3, 4, 20, 8, generator=torch.Generator().manual_seed(0))
     values = torch.ones_like(q)
     base.noise.set([("dropout", 0, 0, r) for r in range(3)], 0)
-    out, _ = backbone._attention(attention, q, k, values, None)  # noqa: SLF001
+    out, _ = backbone._attention(attention, q, k, values, None)
     rows = out[..., 0]  # sums of kept weights: 1 on average, not 1 each
     assert rows.mean() == pytest.approx(1, abs=0.1)
     assert rows.std() > 0.05
@@ -50,7 +50,7 @@ def test_dropout_reaches_embedding_attention_and_residual(load: Callable[..., Ba
 def test_written_out_attention_is_torchs() -> None:
     q = torch.randn(2, 4, 9, 8, generator=torch.Generator().manual_seed(0))
     kv = torch.randn(2, 2, 9, 8, generator=torch.Generator().manual_seed(1))
-    ours, _ = backbone._attention(torch.nn.Module(), q, kv, kv, None)  # noqa: SLF001
+    ours, _ = backbone._attention(torch.nn.Module(), q, kv, kv, None)
     theirs = torch.nn.functional.scaled_dot_product_attention(q, kv, kv, is_causal=True, enable_gqa=True)
     torch.testing.assert_close(ours, theirs.transpose(1, 2))
 
@@ -66,7 +66,7 @@ def test_changed_logits_are_refused(tmp_path: Path) -> None:
 
 
 def test_not_a_model(tmp_path: Path) -> None:
-    with pytest.raises(PcftError, match="no model configuration"):
+    with pytest.raises(PcftError, match="not a causal language model that can be loaded"):
         backbone.load(tmp_path, dropout=0, precision="float32", device=CPU)
 
 

@@ -25,7 +25,7 @@ def messages(values: dict[str, Any]) -> list[str]:
     return str(caught.value).splitlines()
 
 
-@pytest.mark.parametrize("file", sorted(ROOT.glob("config/*.yaml")) + [ROOT / "config.yaml"], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [*sorted(ROOT.glob("config/*.yaml")), ROOT / "config.yaml"], ids=lambda file: file.name)
 def test_shipped_files_are_valid(file: Path) -> None:
     load(yaml.safe_load(file.read_text()), file.name)
 

@@ -63,7 +63,7 @@ def test_other_tokenizers_are_used_as_they_are(tmp_path: Path) -> None:
 def test_disagreement_falls_back(folder: Path) -> None:
     encoding = Encoding(folder, END)
     assert encoding.fast is not None
-    encoding.fast.encode_ordinary = lambda text: [0]  # type: ignore[method-assign, assignment, misc]
+    encoding.fast.encode_ordinary = lambda _: [0]  # type: ignore[method-assign, assignment, misc]
     assert not encoding.agree(["tram"])
     assert encoding.encode("tram", "t") != [0]
 

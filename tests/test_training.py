@@ -17,7 +17,9 @@ from pcft.lora import Adapters
 from pcft.training import Trainer, clip, learning_rate
 from tests.conftest import tiny
 
-SETTINGS = Training(iterations=8, batch_size=2, accumulation=2, sequence_length=12, dropout=0.2, learning_rate=1e-2, learning_rate_warmup=0.25)
+SETTINGS = Training(
+    iterations=8, batch_size=2, accumulation=2, sequence_length=12, dropout=0.2, learning_rate=1e-2, learning_rate_warmup=0.25
+)
 
 
 def client_texts(count: int) -> list[Tensor]:
@@ -74,7 +76,9 @@ def test_one_client_trains_as_in_peft(load: Callable[..., Backbone], kind: str) 
         theirs = model.base_model.model.get_submodule(f"{ours.backbone.prefix}.{name}")
         theirs.lora_A["default"].weight.data.copy_(module.A.data[0].T)
         assert theirs.lora_B["default"].weight.abs().max() == 0
-    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], betas=SETTINGS.betas, weight_decay=SETTINGS.weight_decay)
+    optimiser = torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad], betas=SETTINGS.betas, weight_decay=SETTINGS.weight_decay
+    )
     expected = []
     for iteration in range(1, SETTINGS.iterations + 1):
         inputs, targets = training_batch(texts, count=4, length=12, seed=5, iteration=iteration)

@@ -1,0 +1,52 @@
+# `make help` lists the targets. PYTHON and TORCH may be set: make figures PYTHON=python3.12 TORCH='torch>=2.11'
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+CORES ?= all
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint envs/constraints.txt
+
+.PHONY: help figures report test test-all lint format clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+figures: $(VENV)/.run ## install, then make every table, figure and the report of config.yaml
+	snakemake --cores $(CORES)
+
+test: $(VENV)/.dev ## install, then run the fast tests
+	python -m pytest
+
+test-all: $(VENV)/.dev ## run every test: also those that run Snakemake, the packaged model, and a GPU where there is one
+	python -m pytest -m ""
+
+lint: $(VENV)/.dev ## check format, style, types and workflow
+	ruff format --check .
+	ruff check .
+	snakefmt --check Snakefile rules
+	mypy
+	snakemake --lint
+
+format: $(VENV)/.dev ## format Python and Snakemake files
+	ruff format .
+	ruff check --fix .
+	snakefmt Snakefile rules
+
+clean: ## remove the environment and everything that was made
+	rm -rf $(VENV) .snakemake
+	find results -mindepth 1 -not -name README.md -delete
+
+# Torch comes first and by itself, so that a build for this machine (CPU or CUDA) can be chosen by TORCH.
+$(VENV)/.run: pyproject.toml envs/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Installing into $(VENV) (about a minute, more on a slow network)"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) "$(TORCH)"
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(PIP) --editable ".[dev]"
+	@touch $@

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from pcft.config.figures import NAMES, Figures
+from pcft.figures import COLOURS, FIGURES, OTHERS, Data, colour, style
+from tests.test_tables import metrics
+
+
+@pytest.fixture
+def data() -> Data:
+    pairs = [(s, i, c, p) for s in ("local", "fedavg", "mine") for i in (5, 10) for c in (0, 1) for p in (0, 1)]
+    trust = pd.DataFrame(
+        [{"strategy": s, "seed": 0, "iteration": i, "client": c, "peer": p, "trust": float(c == p)} for s, i, c, p in pairs]
+    )
+    return Data(metrics(), trust, ["sea", "wood"], [[1.0, 0.0], [0.25, 0.75]])
+
+
+def test_names_match_the_workflows() -> None:
+    assert tuple(FIGURES) == NAMES
+
+
+def test_one_colour_a_strategy() -> None:
+    names = [*COLOURS, "mine", "yours"]
+    colours = [colour(name, names) for name in names]
+    assert len(set(colours)) == len(names)
+    assert colours[-2:] == list(OTHERS[:2])
+    assert colour("oracle", ["oracle"]) == COLOURS["oracle"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("width", [3.3, 6.75])
+def test_figures_draw_within_their_size(data: Data, name: str, width: float) -> None:
+    look = Figures(width=width)
+    with mpl.rc_context(style(look)):
+        figure = FIGURES[name](data, look)
+        figure.canvas.draw()
+        assert figure.get_size_inches()[0] == width
+        box = figure.get_tightbbox()
+        assert box.x1 <= width + 0.02
+        assert box.x0 >= -0.02
+        plt.close(figure)
+
+
+def test_curves_show_the_numbers(data: Data) -> None:
+    figure = FIGURES["learning-curves"](data, Figures())
+    line = next(line for line in figure.axes[0].lines if line.get_label() == "mine")
+    np.testing.assert_allclose(np.asarray(line.get_ydata(), dtype=float), [4, 3, 1.56])
+    difference = figure.axes[1].lines[2]
+    np.testing.assert_allclose(np.asarray(difference.get_ydata(), dtype=float), [0, 0, -0.5], atol=1e-12)
+    plt.close(figure)
+
+
+def test_trust_is_the_last_exchange(data: Data) -> None:
+    figure = FIGURES["trust"](data, Figures())
+    assert np.array_equal(np.asarray(figure.axes[0].images[0].get_array()), np.eye(2))
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["sea 0", "wood 1"]
+    plt.close(figure)
+
+
+def test_same_data_same_bytes(data: Data, tmp_path: Path) -> None:
+    from pcft import figures
+
+    runs = []
+    for strategy in data.strategies:
+        run = tmp_path / strategy
+        run.mkdir()
+        data.metrics[data.metrics["strategy"] == strategy].to_parquet(run / "metrics.parquet")
+        data.trust[data.trust["strategy"] == strategy].to_parquet(run / "trust.parquet")
+        runs.append(run)
+    (tmp_path / "manifest.json").write_text('{"categories": ["sea", "wood"], "mixture": {"measured": [[1, 0], [0, 1]]}}')
+    for name in ("one", "two"):
+        figures.build("trust", runs, tmp_path, Figures(), tmp_path / name)
+    for ending in ("pdf", "png"):
+        assert (tmp_path / f"one.{ending}").read_bytes() == (tmp_path / f"two.{ending}").read_bytes()

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pcft import provenance
+
+Hash = Callable[[str], str]
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package like this one: stage -> part -> helper, and another stage beside it."""
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    for name, text in {
+        "__init__": "",
+        "helper": "X = 1\n",
+        "part": "from toy import helper\n\n\ndef f():\n    '''Doc.'''\n    return helper.X  # why\n",
+        "stage": "from toy.part import f\n\n\ndef run():\n    import toy.late\n    return f()\n",
+        "late": "Y = 1\n",
+        "other": "Z = 1\n",
+    }.items():
+        (folder / f"{name}.py").write_text(text)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "toy"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(provenance, "PACKAGE", "toy")
+    return folder
+
+
+@pytest.fixture
+def code() -> Hash:
+    def _code(module: str) -> str:
+        importlib.invalidate_caches()
+        for cached in (provenance.code_of, provenance._tree, provenance._is_module):
+            cached.cache_clear()
+        return provenance.code_of(module)
+
+    return _code
+
+
+EDITS = [
+    ("part", "return helper.X  # why", "return helper.X  # because", False),
+    ("part", "'''Doc.'''", "'''Document.'''", False),
+    ("part", "\n\n\ndef", "\n\ndef", False),
+    ("other", "Z = 1", "Z = 2", False),
+    ("part", "return helper.X", "return helper.X + 1", True),
+    ("helper", "X = 1", "X = 2", True),
+    ("late", "Y = 1", "Y = 2", True),
+]
+
+
+@pytest.mark.parametrize(("module", "old", "new", "changes"), EDITS, ids=[f"{m}: {n[:20]}" for m, _, n, _ in EDITS])
+def test_code_of(package: Path, code: Hash, module: str, old: str, new: str, changes: bool) -> None:
+    before = code("toy.stage")
+    file = package / f"{module}.py"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    assert (code("toy.stage") != before) is changes
+
+
+def test_figures_and_training_are_apart(code: Hash) -> None:
+    """An edit to a figure, or to its settings, must not invalidate a training run."""
+    seen: dict[str, set[str]] = {}
+    for stage in ("finetuning", "figures", "corpora", "models", "tables"):
+        waiting, found = [f"pcft.{stage}"], set()
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += provenance._imports(name)
+        seen[stage] = found
+    assert not seen["finetuning"] & {
+        "pcft.figures",
+        "pcft.config.figures",
+        "pcft.tables",
+        "pcft.corpora",
+        "pcft.sources",
+        "pcft.config.corpora",
+    }
+    assert not seen["corpora"] & {"pcft.finetuning", "pcft.lora", "pcft.config.experiments"}
+    assert "pcft.trust" in seen["finetuning"]
+    assert code("pcft.finetuning") != code("pcft.figures")
+
+
+def test_parsing_the_workflow_loads_nothing_heavy() -> None:
+    script = (
+        "import sys, pcft.plan, pcft.config.loading, pcft.config.figures, pcft.provenance, pcft.layout;"
+        "print([m for m in ('torch', 'pandas', 'numpy', 'pyarrow', 'transformers', 'matplotlib') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_canonical_does_not_depend_on_order() -> None:
+    assert provenance.canonical({"b": 1, "a": [1.0, None]}) == provenance.canonical({"a": [1.0, None], "b": 1})

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pcft import tables
+from pcft.errors import PcftError
+from pcft.statistics import estimate, paired, selected
+
+STRATEGIES = ["local", "fedavg", "mine"]
+
+
+def metrics(seeds: int = 3) -> pd.DataFrame:
+    """Two clients; test loss 4 at the start and, at the end, 2 + 0.1 client + 0.01 seed - 0.5 for mine."""
+    rows = []
+    for s, strategy in enumerate(STRATEGIES):
+        for seed in range(seeds):
+            for client in (0, 1):
+                end = 2 + 0.1 * client + 0.01 * seed - 0.5 * (strategy == "mine")
+                for iteration, test, validation in ((0, 4.0, 4.0), (5, 3.0, 1.0 + client), (10, end, 1.5)):
+                    for split, loss in (("test", test), ("validation", validation)):
+                        rows.append(
+                            {"strategy": strategy, "seed": seed, "client": client, "iteration": iteration, "split": split}
+                            | {"tokens": 9, "loss": loss, "perplexity": math.exp(loss), "accuracy": 0.1 * s}
+                        )
+    return pd.DataFrame(rows)
+
+
+def test_estimate_by_hand() -> None:
+    result = estimate([1.0, 2.0, 3.0])
+    assert result.mean == 2
+    assert result.half_width == pytest.approx(4.302653 * 1 / math.sqrt(3), rel=1e-6)  # t(0.975, 2)
+    assert str(result) == "2.0000 ± 2.4841"
+    assert str(estimate([2.0])) == "2.0000"
+
+
+def test_paired_differences_cancel_what_seeds_share() -> None:
+    table = pd.DataFrame({"local": [1.0, 5.0, 9.0], "mine": [0.5, 4.5, 8.5]})
+    result = paired(table, "mine", "local")
+    assert result is not None
+    assert (result.mean, result.half_width) == (-0.5, 0)
+    assert paired(table, "local", "local") is None
+    assert paired(table, "mine", "fedavg") is None
+
+
+def test_selection_is_by_each_clients_validation() -> None:
+    rows = selected(metrics(1), "test")
+    assert set(zip(rows["client"], rows["iteration"], strict=True)) == {(0, 5), (1, 10)}
+
+
+def test_summary() -> None:
+    result = tables.summary(metrics())
+    assert list(result) == STRATEGIES
+    assert result["local"]["loss"].mean == pytest.approx(2.06)  # type: ignore[union-attr]
+    assert result["mine"]["difference to local"].mean == pytest.approx(-0.5)  # type: ignore[union-attr]
+    assert result["local"]["difference to local"] is None
+    expected = (3.0 + (2.1 + 0.01)) / 2
+    assert result["local"]["loss, best on validation"].mean == pytest.approx(expected)  # type: ignore[union-attr]
+
+
+def test_files(tmp_path: Path) -> None:
+    metrics().to_parquet(tmp_path / "m.parquet")
+    tables.build([tmp_path / "m.parquet"], tmp_path / "final")
+    numbers = pd.read_csv(tmp_path / "final.csv")
+    assert numbers["strategy"].tolist() == STRATEGIES
+    assert numbers.loc[2, "difference_to_fedavg"] == pytest.approx(-0.5)
+    assert "| mine       | 1.5600 ± 0.0248 |" in (tmp_path / "final.md").read_text()
+    latex = (tmp_path / "final.tex").read_text()
+    assert r"\toprule" in latex
+    assert r"$\pm$" in latex
+
+
+def test_one_seed_has_no_interval(tmp_path: Path) -> None:
+    metrics(1).to_parquet(tmp_path / "m.parquet")
+    tables.build([tmp_path / "m.parquet"], tmp_path / "final")
+    assert "±" not in (tmp_path / "final.md").read_text()
+    assert pd.read_csv(tmp_path / "final.csv")["loss_interval"].isna().all()
+
+
+def test_damaged_metrics(tmp_path: Path) -> None:
+    (tmp_path / "m.parquet").write_bytes(b"")
+    with pytest.raises(PcftError, match=r"m\.parquet: not a metrics table"):
+        tables.build([tmp_path / "m.parquet"], tmp_path / "final")

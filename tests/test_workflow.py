@@ -1,0 +1,239 @@
+"""The workflow run for real: what it leaves, and what an edit makes run again."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import TINY, WORDS, sentences
+from tests.workspace import Workspace
+
+pytestmark = pytest.mark.workflow
+
+CORPUS = "corpus_places_tiny"
+ALL_RUNS = {"warmup": 2, "finetune": 3, "table": 2, "figure": 6}
+
+
+def base_config() -> dict[str, Any]:
+    """Two experiments on one corpus, so that it shows what leaves the other alone."""
+    config = copy.deepcopy(TINY)
+    config["experiments"]["other"] = {**copy.deepcopy(TINY["experiments"]["main"]), "strategies": ["local"]}
+    return config
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, model_folders: dict[str, Path]) -> Workspace:
+    """A workspace in which everything has been made."""
+    texts = tmp_path_factory.mktemp("source") / "texts"
+    for category in WORDS:
+        (texts / category).mkdir(parents=True)
+        for i, sentence in enumerate(sentences(category, 30)):
+            (texts / category / f"{i:02d}.txt").write_text(sentence)
+    workspace = Workspace.create(tmp_path_factory.mktemp("done") / "w", base_config(), model=model_folders["gpt2"], texts=texts)
+    workspace.run()
+    return workspace
+
+
+@pytest.fixture
+def workspace(done: Workspace, tmp_path: Path) -> Workspace:
+    return done.copy(tmp_path / "w")
+
+
+def test_contract(done: Workspace) -> None:
+    results = done.folder / "results"
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "manifest.json"):
+        assert (results / "models/tiny" / name).exists()
+    corpus = results / "corpora/places/tiny"
+    clients = {f"client=0{i}" for i in range(3)}
+    assert {p.name for p in corpus.iterdir()} == {"settings.json", "manifest.json", "reference.parquet"} | clients
+    for strategy in ("local", "fedavg"):
+        run = results / "runs/main" / strategy / "seed=1"
+        metrics = pq.read_table(run / "metrics.parquet")
+        columns = "experiment corpus model strategy seed client iteration split tokens loss perplexity accuracy"
+        assert " ".join(metrics.column_names) == columns
+        frame = metrics.to_pandas()
+        assert set(frame["strategy"]) == {strategy}
+        assert set(frame["split"]) == {"train", "validation", "test"}
+        assert sorted(frame[frame["split"] == "test"]["iteration"].unique()) == [0, 3, 6]
+        assert (frame[frame["split"] == "test"]["tokens"] == 59).all()
+        trust = pd.read_parquet(run / "trust.parquet")
+        assert list(trust.columns) == ["experiment", "strategy", "seed", "iteration", "client", "peer", "score", "trust"]
+        assert sorted(trust["iteration"].unique()) == [2, 4, 6]
+        assert len(trust) == 3 * 9
+        cost = json.loads((run / "cost.json").read_text())
+        assert cost["tokens"] == {"train": 4 * 3 * 32, "evaluate": 2 * 2 * 3 * 59}
+        assert cost["warmup"]["tokens"] == {"train": 2 * 3 * 32, "evaluate": 2 * 3 * 59}
+        assert {p.name for p in (run / "adapters/client=02").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    settings = json.loads((results / "runs/main/settings.json").read_text())
+    assert settings["experiment"]["training"]["learning_rate"] == 2e-3
+    assert list(settings) == sorted(settings)
+    for ending in ("csv", "md", "tex"):
+        assert (results / f"tables/final-main.{ending}").exists()
+    for figure in ("learning-curves", "final-perplexity", "trust"):
+        for ending in ("pdf", "png"):
+            assert (results / f"figures/{figure}-main.{ending}").stat().st_size > 5000
+    report = (results / "report.html").read_text()
+    for name in ("final-main.csv", "learning-curves-main.png", "trust-other.png"):
+        assert name in report
+
+
+def test_nothing_to_do(done: Workspace) -> None:
+    assert done.pending() == {}
+    assert "Nothing to be done" in done.run()
+
+
+def changed(path: str, value: Any) -> Callable[[Workspace], None]:
+    def edit(workspace: Workspace) -> None:
+        config = workspace.config
+        *parents, last = path.split(".")
+        section = config
+        for name in parents:
+            section = section.setdefault(name, {})
+        section[last] = value
+        workspace.config = config
+
+    return edit
+
+
+def swap(workspace: Workspace) -> None:
+    """Warm-up 2 and evaluation interval 3 change places."""
+    changed("experiments.main.exchange.warmup", 3)(workspace)
+    changed("experiments.main.evaluation.interval", 2)(workspace)
+
+
+def forget(workspace: Workspace) -> None:
+    shutil.rmtree(workspace.folder / ".snakemake")
+
+
+def forget_and_change(workspace: Workspace) -> None:
+    forget(workspace)
+    changed("experiments.main.training.learning_rate", 1e-3)(workspace)
+
+
+def touch(workspace: Workspace) -> None:
+    later = time.time() + 10
+    patterns = ("models/tiny/*", "corpora/places/tiny/**/*.*", "runs/*/*/settings.json", "runs/**/seed=1/*.*")
+    for pattern in patterns:
+        for file in (workspace.folder / "results").glob(pattern):
+            os.utime(file, (later, later))
+
+
+def comment(workspace: Workspace) -> None:
+    workspace.edit("pcft/training.py", '"""One iteration of local training', "# a remark\n" + '"""The iteration of local training')
+
+
+def training_code(workspace: Workspace) -> None:
+    workspace.edit("pcft/training.py", "START, END = 1 / 100, 1 / 5", "START, END = 1 / 100, 1 / 4")
+
+
+def figure_code(workspace: Workspace) -> None:
+    workspace.edit("pcft/figures.py", "GOLDEN = 0.68", "GOLDEN = 0.7")
+
+
+def new_experiment(workspace: Workspace) -> None:
+    config = workspace.config
+    config["experiments"]["third"] = {**config["experiments"]["other"]}
+    workspace.config = config
+
+
+def reorder_keys(workspace: Workspace) -> None:
+    config = workspace.config
+    config["experiments"] = dict(reversed(config["experiments"].items()))
+    config["experiments"]["main"] = dict(reversed(config["experiments"]["main"].items()))
+    workspace.config = config
+
+
+MAIN = {"warmup": 1, "finetune": 2, "table": 1, "figure": 3}
+EDITS: list[tuple[str, Callable[[Workspace], None], dict[str, int]]] = [
+    ("figure style", changed("figures.font_size", 9), {"figure": 6}),
+    ("figure code", figure_code, {"figure": 6}),
+    ("new strategy", changed("experiments.main.strategies", ["local", "fedavg", "oracle"]), {"finetune": 1, "table": 1, "figure": 3}),
+    ("new seed", changed("experiments.main.seeds", [1, 2]), {**MAIN}),
+    ("learning rate", changed("experiments.main.training.learning_rate", 1e-3), MAIN),
+    ("token budget", changed("corpora.places.tokens.train", 390), {CORPUS: 1, **ALL_RUNS}),
+    ("swapped values", swap, MAIN),
+    ("records lost", forget, {}),
+    ("records lost, then a change", forget_and_change, MAIN),
+    ("comment in a module", comment, {}),
+    ("training code", training_code, ALL_RUNS),
+    ("new experiment", new_experiment, {"warmup": 1, "finetune": 1, "table": 1, "figure": 3}),
+    ("files touched", touch, {}),
+    ("keys in another order", reorder_keys, {}),
+    ("threads", changed("compute.finetune_threads", 2), {}),
+]
+
+
+@pytest.mark.parametrize(("edit", "expected"), [e[1:] for e in EDITS], ids=[e[0] for e in EDITS])
+def test_what_runs_again(workspace: Workspace, edit: Callable[[Workspace], None], expected: dict[str, int]) -> None:
+    edit(workspace)
+    assert workspace.pending() == expected
+
+
+def test_a_new_seed_and_strategy_run(workspace: Workspace) -> None:
+    """The jobs that an edit asks for also succeed, are the right ones, and leave nothing pending."""
+    before = (workspace.folder / "results/runs/main/local/seed=1/metrics.parquet").read_bytes()
+    changed("experiments.main.seeds", [1, 2])(workspace)
+    changed("experiments.main.strategies", ["local", "fedavg", "predictions"])(workspace)
+    assert set(workspace.pending_outputs()) == {
+        *("main/warmup/seed=2", "main/local/seed=2", "main/fedavg/seed=2", "main/predictions/seed=1", "main/predictions/seed=2")
+    }
+    workspace.run()
+    assert workspace.pending() == {}
+    assert (workspace.folder / "results/runs/main/local/seed=1/metrics.parquet").read_bytes() == before
+    table = pd.read_csv(workspace.folder / "results/tables/final-main.csv")
+    assert table["strategy"].tolist() == ["local", "fedavg", "predictions"]
+    assert (table["seeds"] == 2).all()
+    assert table["loss_interval"].notna().all()
+
+
+def test_a_config_file_replaces_the_default_whole(workspace: Workspace) -> None:
+    config = workspace.config
+    only = {**config, "experiments": {"mine": config["experiments"]["other"]}}
+    (workspace.folder / "mine.yaml").write_text(json.dumps(only))
+    output = workspace.run("-n", "--configfile", "mine.yaml")
+    assert "results/runs/mine/local" in output
+    assert "results/runs/main" not in output
+
+
+def test_wrong_settings_stop_before_any_job(workspace: Workspace) -> None:
+    changed("experiments.main.training.learning_rate", "1e-4")(workspace)
+    result = workspace.snakemake()
+    assert result.returncode == 1
+    output = result.stdout + result.stderr
+    assert "config.yaml: experiments.main.training.learning_rate must be a number, not '1e-4'" in output
+    assert "Traceback" not in output
+    assert "rule " not in output
+
+
+def test_a_failing_job_says_why(workspace: Workspace) -> None:
+    changed("corpora.places.tokens.train", 1_000_000)(workspace)
+    result = workspace.snakemake()
+    assert result.returncode == 1
+    output = result.stdout + result.stderr
+    assert "pcft: categories.sea: has " in output
+    assert "Traceback" not in output
+    assert (workspace.folder / "results/runs/main/local/seed=1/metrics.parquet").exists()
+
+
+def test_settings_are_left_alone_while_another_run_reads_them(workspace: Workspace) -> None:
+    settings = workspace.folder / "results/runs/main/local/settings.json"
+    before = settings.read_text()
+    locks = workspace.folder / ".snakemake/locks"
+    locks.mkdir(exist_ok=True)
+    (locks / "0.output.lock").write_text("results/tables/final-main.csv\n")
+    changed("experiments.main.training.learning_rate", 1e-3)(workspace)
+    workspace.snakemake("-n")
+    assert settings.read_text() == before
+    (locks / "0.output.lock").unlink()
+    assert workspace.pending() == MAIN
+    assert settings.read_text() != before
