@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from pcft import provenance
 
@@ -67,9 +68,10 @@ def test_rules_name_environments_that_exist() -> None:
 
 
 def test_pins_satisfy_the_bounds() -> None:
-    pins = dict(line.split("==") for line in (ROOT / "envs/constraints.txt").read_text().split())
+    lines = (ROOT / "envs/constraints.txt").read_text().split()
+    pins = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
     pins["torch"] = re.search(r"torch==(\S+)", (ROOT / "Makefile").read_text())[1]  # type: ignore[index]
     extras = [Requirement(r) for group in PROJECT["optional-dependencies"].values() for r in group]
     for requirement in [*map(Requirement, PROJECT["dependencies"]), *extras]:
         if requirement.name != "pip":
-            assert pins[requirement.name] in requirement.specifier, requirement
+            assert pins[canonicalize_name(requirement.name)] in requirement.specifier, requirement
