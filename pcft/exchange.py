@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pcft.aggregation import average
@@ -90,8 +89,3 @@ class Exchange:
 def due(iteration: int, *, warmup: int, interval: int) -> bool:
     """Whether clients exchange after `iteration`: when the warm-up ends and every `interval` from then on."""
     return iteration >= warmup and (iteration - warmup) % interval == 0
-
-
-def shares_of(measured: list[list[float]], device: torch.device) -> Tensor:
-    """Return the measured category shares of a corpus manifest as float32 [N, C]."""
-    return torch.tensor(measured, dtype=torch.float32, device=device)

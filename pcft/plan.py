@@ -6,6 +6,7 @@ Standard library only, because parsing the workflow imports it.
 from __future__ import annotations
 
 import dataclasses
+import glob
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pcft.config.corpora import CorpusJob
 from pcft.config.experiments import Experiment, Run
 from pcft.config.models import ModelJob
 from pcft.config.schema import Config
+from pcft.errors import PcftError
 from pcft.files import write_text
 from pcft.layout import REFERENCE, SPLITS, shard_name
 from pcft.provenance import canonical
@@ -40,6 +42,28 @@ def settings_files(config: Config) -> dict[str, Any]:
         for strategy in experiment.strategies:
             files[f"runs/{name}/{strategy}/settings.json"] = run(name, experiment, config, strategy)
     return {path: _plain(value) for path, value in files.items()}
+
+
+def check_files(config: Config) -> None:
+    """Look for the local files that the experiments need.
+
+    Raises:
+        PcftError: a line for each model folder or text file that is not there.
+    """
+    missing = []
+    for name in sorted({e.model for e in config.experiments.values()}):
+        folder = config.models[name].folder
+        if folder is not None and not (Path(folder) / "config.json").exists():
+            missing.append(f"models.{name}.folder is '{folder}', where there is no config.json; it must be a Hugging Face model folder")
+    for name in sorted({e.corpus for e in config.experiments.values()}):
+        for category, source in config.corpora[name].categories.items():
+            if source.wheel is None and next(glob.iglob(source.files, recursive=True), None) is None:
+                place = f"corpora.{name}.categories.{category}.files"
+                missing.append(
+                    f"{place} is '{source.files}', which no file matches; paths are relative to the folder in which Snakemake runs"
+                )
+    if missing:
+        raise PcftError("\n".join(missing))
 
 
 def write_settings(config: Config, results: Path) -> None:

@@ -30,6 +30,13 @@ class Progress:
             left = timedelta(seconds=round((self.stop - iteration) * self.tokens / rate))
             print(f"iteration {iteration}/{self.stop}: training loss {loss:.4f}, {rate:.0f} tokens/s, {left} left", flush=True)
 
+    def note(self, text: str) -> None:
+        """Print a line, above the bar if there is one."""
+        if self.bar is not None:
+            self.bar.write(text)
+        else:
+            print(text, flush=True)
+
     def close(self) -> None:
         """Leave the terminal as it was."""
         if self.bar is not None:

@@ -1,4 +1,5 @@
 # The settings, and small functions of wildcards. Everything that can be tested without Snakemake lives in the package.
+import re
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -12,6 +13,7 @@ from pcft.provenance import code_of
 
 try:
     settings = load(config, ", ".join(Path(file).name for file in workflow.configfiles) or "--config")
+    plan.check_files(settings)
 except PcftError as error:
     raise WorkflowError(str(error)) from None
 
@@ -29,12 +31,16 @@ TRAINING = {
 }
 
 
+def any_of(names):
+    return "|".join(map(re.escape, names))
+
+
 wildcard_constraints:
-    model="|".join(settings.models),
-    wheel="|".join(settings.wheels),
-    experiment="|".join(settings.experiments),
-    strategy="|".join(settings.all_strategies()),
-    figure="|".join(FIGURES),
+    model=any_of(settings.models),
+    wheel=any_of(settings.wheels),
+    experiment=any_of(settings.experiments),
+    strategy=any_of(settings.all_strategies()),
+    figure=any_of(FIGURES),
     seed=r"\d+",
 
 

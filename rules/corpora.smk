@@ -14,9 +14,9 @@ for corpus, tokenizer in plan.corpora(settings):
             manifest=f"results/corpora/{corpus}/{tokenizer}/manifest.json",
             shards=[f"results/corpora/{corpus}/{tokenizer}/{shard}" for shard in plan.shards(settings, corpus)],
         log:
-            f"results/logs/corpus/{corpus}-{tokenizer}.log",
+            f"results/logs/corpus/{corpus}/{tokenizer}.log",
         benchmark:
-            f"results/benchmarks/corpus/{corpus}-{tokenizer}.tsv"
+            f"results/benchmarks/corpus/{corpus}/{tokenizer}.tsv"
         conda:
             "../envs/text.yaml"
         threads: 1

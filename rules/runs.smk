@@ -10,9 +10,9 @@ rule warmup:
         metrics="results/runs/{experiment}/warmup/seed={seed}/metrics.parquet",
         cost="results/runs/{experiment}/warmup/seed={seed}/cost.json",
     log:
-        "results/logs/warmup/{experiment}-seed={seed}.log",
+        "results/logs/warmup/{experiment}/seed={seed}.log",
     benchmark:
-        "results/benchmarks/warmup/{experiment}-seed={seed}.tsv"
+        "results/benchmarks/warmup/{experiment}/seed={seed}.tsv"
     conda:
         "../envs/training.yaml"
     threads: settings.compute.warmup_threads
@@ -42,9 +42,9 @@ rule finetune:
         cost="results/runs/{experiment}/{strategy}/seed={seed}/cost.json",
         adapters=directory("results/runs/{experiment}/{strategy}/seed={seed}/adapters"),
     log:
-        "results/logs/finetune/{experiment}-{strategy}-seed={seed}.log",
+        "results/logs/finetune/{experiment}/{strategy}/seed={seed}.log",
     benchmark:
-        "results/benchmarks/finetune/{experiment}-{strategy}-seed={seed}.tsv"
+        "results/benchmarks/finetune/{experiment}/{strategy}/seed={seed}.tsv"
     conda:
         "../envs/training.yaml"
     threads: settings.compute.finetune_threads

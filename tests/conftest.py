@@ -12,9 +12,12 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from pcft import backbone
+from pcft import backbone, shards
 from pcft.backbone import Backbone
+from pcft.files import write_json
+from pcft.layout import REFERENCE, SPLITS, shard_name
 from pcft.lora import Adapters
+from pcft.provenance import sha256_of
 
 WORDS = {
     "sea": ["wave", "salt", "tide", "shell", "harbour", "gull", "anchor", "sail", "reef", "current"],
@@ -22,6 +25,7 @@ WORDS = {
     "city": ["tram", "kerb", "tower", "market", "lamp", "crossing", "square", "bridge", "cellar", "roof"],
 }
 CPU = torch.device("cpu")
+torch.set_num_threads(1)  # tiny models gain nothing from more, and a busy machine loses much
 
 
 def sentences(category: str, count: int, seed: int = 0) -> list[str]:
@@ -110,6 +114,17 @@ def randomise(adapters: Adapters, seed: int = 0) -> None:
         for client in range(adapters.clients):
             generator = torch.Generator().manual_seed(1000 * seed + 10 * number + client)
             parameter.data[client] = 0.1 * torch.randn(parameter.shape[1:], generator=generator)
+
+
+def random_corpus(folder: Path) -> Path:
+    """Write three clients' shards of random tokens, as the stage `corpus` would."""
+    entries = {}
+    for number, name in enumerate([*(shard_name(i, split) for i in range(3) for split in SPLITS), REFERENCE]):
+        tokens = torch.randint(400, (120,), generator=torch.Generator().manual_seed(number)).tolist()
+        shards.write([shards.Row("d", "c", tokens)], folder / name, tokenizer="tiny", vocabulary=400, end_of_text=0)
+        entries[name] = {"sha256": sha256_of(folder / name), "tokens": 120}
+    write_json(folder / "manifest.json", {"shards": entries, "vocabulary": 400, "mixture": {"measured": [[1.0], [1.0], [1.0]]}})
+    return folder
 
 
 @pytest.fixture

@@ -9,12 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
-from pcft import shards
 from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Strategy, Training
-from pcft.files import write_json
 from pcft.finetuning import Job, finetune, warmup
-from pcft.layout import REFERENCE, SPLITS, shard_name
-from pcft.provenance import sha256_of
+from tests.conftest import random_corpus
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 
@@ -29,23 +26,12 @@ RUN = Run(
 )
 
 
-def corpus(folder: Path) -> Path:
-    """Write three clients' shards of random tokens."""
-    entries = {}
-    for number, name in enumerate([*(shard_name(i, split) for i in range(3) for split in SPLITS), REFERENCE]):
-        tokens = torch.randint(400, (120,), generator=torch.Generator().manual_seed(number)).tolist()
-        shards.write([shards.Row("d", "c", tokens)], folder / name, tokenizer="tiny", vocabulary=400, end_of_text=0)
-        entries[name] = {"sha256": sha256_of(folder / name), "tokens": 120}
-    write_json(folder / "manifest.json", {"shards": entries, "vocabulary": 400, "mixture": {"measured": [[1.0], [1.0], [1.0]]}})
-    return folder
-
-
 @pytest.mark.parametrize("source", ["fedavg", "weights", "validation", "predictions"])
 def test_cuda_gives_the_cpus_losses(model_folders: dict[str, Path], tmp_path: Path, source: str) -> None:
     """Dropout included: masks are the same numbers on every device."""
     results = {}
     for device in ("cpu", "cuda"):
-        job = Job(RUN, 1, model_folders["gpt2"], corpus(tmp_path / "corpus"), tmp_path / device / "warmup", torch.device(device))
+        job = Job(RUN, 1, model_folders["gpt2"], random_corpus(tmp_path / "corpus"), tmp_path / device / "warmup", torch.device(device))
         warmup(job)
         strategy = dataclasses.replace(RUN, strategy_name=source, strategy=Strategy(trust=source))  # type: ignore[arg-type]
         finetune(dataclasses.replace(job, run=strategy, output=tmp_path / device / source), tmp_path / device / "warmup")

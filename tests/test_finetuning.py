@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Strategy, Training
+from pcft.errors import PcftError
+from pcft.finetuning import Job, finetune, warmup
+from pcft.layout import shard_name
+from pcft.provenance import sha256_of
+from tests.conftest import CPU, random_corpus
+
+RUN = Run(
+    experiment="e",
+    corpus="c",
+    model="tiny",
+    adapters=Adapters(),
+    training=Training(iterations=6, batch_size=2, accumulation=2, sequence_length=16, learning_rate=2e-2, precision="float32"),
+    exchange=Exchange(warmup=2, interval=2),
+    evaluation=Evaluation(interval=3),
+)
+SOURCES = ["local", "fedavg", "oracle", "weights", "validation", "predictions"]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    return random_corpus(tmp_path / "corpus")
+
+
+def run(job: Job, source: Any, **changes: Any) -> pd.DataFrame:
+    """Warm up and fine-tune; return the metrics."""
+    job = dataclasses.replace(job, run=dataclasses.replace(job.run, **changes))
+    warm = dataclasses.replace(job, output=job.output / "warmup")
+    warmup(warm)
+    settings = dataclasses.replace(job.run, strategy_name=source, strategy=Strategy(trust=source))
+    finetune(dataclasses.replace(job, run=settings), warm.output)
+    return pd.read_parquet(job.output / "metrics.parquet")
+
+
+@pytest.fixture
+def job(model_folders: dict[str, Path], corpus: Path, tmp_path: Path) -> Job:
+    return Job(RUN, 1, model_folders["gpt2"], corpus, tmp_path / "run", CPU)
+
+
+@pytest.mark.parametrize("warm", [0, 1, 4])
+def test_local_does_not_depend_on_the_length_of_the_warmup(job: Job, warm: int) -> None:
+    """Without an exchange a run that is cut in two is the run itself: state, batches, masks and rates go on."""
+    tables = []
+    for length in (2, warm):
+        table = run(dataclasses.replace(job, output=job.output / str(length)), "local", exchange=Exchange(warmup=length, interval=2))
+        tables.append(table[table["split"] != "train"].reset_index(drop=True))
+    reference, other = tables
+    pd.testing.assert_frame_equal(reference, other, check_exact=True)
+    assert sorted(reference["iteration"].unique()) == [0, 3, 6]
+
+
+def test_strategies_share_the_warmup_and_part_after_it(job: Job) -> None:
+    tables = {source: run(dataclasses.replace(job, output=job.output / source), source) for source in SOURCES}
+    losses = {s: t[t["split"] == "test"].groupby("iteration")["loss"].apply(list) for s, t in tables.items()}
+    for source in SOURCES[1:]:
+        assert losses[source][0] == losses["local"][0]
+        assert losses[source][6] != losses["local"][6]
+
+
+def test_fedavg_ends_with_everybody_equal(job: Job) -> None:
+    """The last iteration is an exchange, so all clients hold the same adapter, bit for bit."""
+    run(job, "fedavg")
+    files = [(job.output / f"adapters/client=0{i}/adapter_model.safetensors").read_bytes() for i in range(3)]
+    assert files[0] == files[1] == files[2]
+    trust = pd.read_parquet(job.output / "trust.parquet")
+    assert (trust["trust"] - 1 / 3).abs().max() < 1e-6
+
+
+def test_same_settings_same_bytes(job: Job) -> None:
+    for name in "ab":
+        run(dataclasses.replace(job, output=job.output / name), "predictions")
+    for file in (
+        "metrics.parquet",
+        "trust.parquet",
+        "adapters/client=01/adapter_model.safetensors",
+        "adapters/client=01/adapter_config.json",
+    ):
+        assert (job.output / "a" / file).read_bytes() == (job.output / "b" / file).read_bytes()
+
+
+@pytest.mark.parametrize("source", ["weights", "validation", "predictions"])
+def test_test_text_is_reported_only(job: Job, source: str) -> None:
+    """Other test text changes the test rows and nothing else: neither trust nor adapters nor validation."""
+    other = job.corpus.with_name("other")
+    shutil.copytree(job.corpus, other)
+    manifest = json.loads((other / "manifest.json").read_text())
+    for client in range(3):
+        shutil.copy(other / shard_name(client, "train"), other / shard_name(client, "test"))
+        manifest["shards"][shard_name(client, "test")]["sha256"] = sha256_of(other / shard_name(client, "test"))
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    one = run(dataclasses.replace(job, output=job.output / "a"), source)
+    two = run(dataclasses.replace(job, output=job.output / "b", corpus=other), source)
+    for file in ("trust.parquet", "adapters/client=00/adapter_model.safetensors"):
+        assert (job.output / "a" / file).read_bytes() == (job.output / "b" / file).read_bytes()
+    same = one["split"] != "test"
+    pd.testing.assert_frame_equal(one[same], two[same])
+    assert (one[~same]["loss"] != two[~same]["loss"]).all()
+
+
+def test_wrong_fits(job: Job, model_folders: dict[str, Path]) -> None:
+    long = dataclasses.replace(RUN.training, sequence_length=65)
+    with pytest.raises(PcftError, match=r"sequence_length is 65; the base model .* takes at most 64"):
+        run(job, "local", training=long)
+    manifest = json.loads((job.corpus / "manifest.json").read_text())
+    (job.corpus / "manifest.json").write_text(json.dumps({**manifest, "vocabulary": 401}))
+    with pytest.raises(PcftError, match=r"tokenised with a vocabulary of 401; the base model .* has 400"):
+        run(job, "local")
+
+
+def test_one_client_alone(job: Job, tmp_path: Path) -> None:
+    manifest = json.loads((job.corpus / "manifest.json").read_text())
+    (job.corpus / "manifest.json").write_text(json.dumps({**manifest, "mixture": {"measured": [[1.0]]}}))
+    alone = {source: run(dataclasses.replace(job, output=tmp_path / source), source)["loss"] for source in ("local", "validation")}
+    pd.testing.assert_series_equal(alone["local"], alone["validation"])
+
+
+def test_threads_are_recorded(job: Job) -> None:
+    run(job, "local")
+    cost = json.loads((job.output / "cost.json").read_text())
+    assert cost["threads"] == torch.get_num_threads()
+    assert cost["device"] == "cpu"
+    assert cost["peak_memory_bytes"] > 1e8
+    assert {"train", "evaluate", "trust", "exchange", "load", "total"} <= set(cost["seconds"])
