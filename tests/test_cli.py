@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pcft import __version__, plan
+from pcft import __version__
 from pcft.__main__ import main
-from pcft.config.loading import load
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,23 +49,3 @@ def test_no_network(tmp_path: Path) -> None:
     assert "put the wheel at" in result.stderr
     assert result.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
-
-
-def test_settings_files_hold_what_a_job_needs_and_no_more(tiny_config: dict[str, object], tmp_path: Path) -> None:
-    config = load(json.loads(json.dumps(tiny_config)), "my.yaml")
-    files = plan.settings_files(config)
-    assert set(files) == {
-        "figures/settings.json",
-        "models/tiny/settings.json",
-        "corpora/places/tiny/settings.json",
-        "runs/main/settings.json",
-        "runs/main/warmup/settings.json",
-        "runs/main/local/settings.json",
-        "runs/main/fedavg/settings.json",
-    }
-    assert "strategies" not in files["runs/main/local/settings.json"]
-    assert "seeds" not in files["runs/main/warmup/settings.json"]
-    plan.write_settings(config, tmp_path)
-    times = {path: (tmp_path / path).stat().st_mtime_ns for path in files}
-    plan.write_settings(config, tmp_path)
-    assert times == {path: (tmp_path / path).stat().st_mtime_ns for path in files}

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pcft import plan
+from pcft.config.loading import load
+from pcft.errors import PcftError
+
+
+def test_settings_files_hold_what_a_job_needs_and_no_more(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+    config = load(tiny_config, "my.yaml")
+    files = plan.settings_files(config)
+    assert set(files) == {
+        "figures/settings.json",
+        "models/tiny/settings.json",
+        "corpora/places/tiny/settings.json",
+        "runs/main/settings.json",
+        "runs/main/warmup/settings.json",
+        "runs/main/local/settings.json",
+        "runs/main/fedavg/settings.json",
+    }
+    assert "strategies" not in files["runs/main/local/settings.json"]
+    assert "seeds" not in files["runs/main/warmup/settings.json"]
+    plan.write_settings(config, tmp_path)
+    times = {path: (tmp_path / path).stat().st_mtime_ns for path in files}
+    plan.write_settings(config, tmp_path)
+    assert times == {path: (tmp_path / path).stat().st_mtime_ns for path in files}
+
+
+def test_every_setting_of_a_section_reaches_a_job(tiny_config: dict[str, Any]) -> None:
+    """A setting that no settings file holds could change without anything running again."""
+    tiny_config["strategies"] = {"few": {"trust": "weights", "topology": "top_k", "k": 2, "temperature": 0.5}}
+    tiny_config["experiments"]["main"]["strategies"] = ["few"]
+    files = plan.settings_files(load(tiny_config, "my.yaml"))
+    run = files["runs/main/few/settings.json"]
+    assert run["strategy"] == {
+        "trust": "weights", "topology": "top_k", "k": 2, "temperature": 0.5, "threshold": None, "variant": "default",
+        "kept_logits": 100,
+    }
+    assert set(run) == {"experiment", "corpus", "model", "adapters", "training", "exchange", "evaluation", "strategy", "strategy_name"}
+    assert files["runs/main/warmup/settings.json"] == {**run, "strategy": None, "strategy_name": "warmup"}
+    assert files["corpora/places/tiny/settings.json"]["categories"] == ("sea", "wood", "city")
+
+
+def test_missing_files_are_named_before_any_job(tiny_config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = load(tiny_config, "my.yaml")
+    with pytest.raises(PcftError) as caught:
+        plan.check_files(config)
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("models.tiny.folder is 'tiny', where there is no config.json")
+    assert lines[1].startswith("corpora.places.categories.sea.files is 'texts/sea/*.txt', which no file matches")
+    assert len(lines) == 4
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny/config.json").write_text("{}")
+    for category in ("sea", "wood", "city"):
+        (tmp_path / "texts" / category).mkdir(parents=True)
+        (tmp_path / "texts" / category / "a.txt").write_text("a")
+    plan.check_files(config)
