@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from pcft import seeding, shards
+from pcft.archives import verify
 from pcft.config.corpora import Corpus, CorpusJob
 from pcft.encodings import Encoding
 from pcft.errors import PcftError
-from pcft.files import write_json
+from pcft.files import sha256_of, write_json
 from pcft.layout import REFERENCE, shard_name
 from pcft.mixtures import MIXTURES, whole
-from pcft.provenance import sha256_of
 from pcft.shards import Row
 from pcft.sources import Counts, Document, documents
-from pcft.wheels import verify
 
 PROBE = 200  # documents of each category on which the two tokenizers must agree
 

@@ -20,8 +20,7 @@ from matplotlib.lines import Line2D
 from pcft.config.figures import Figures
 from pcft.files import replacing
 from pcft.shards import read_manifest
-from pcft.statistics import by_seed, last
-from pcft.tables import read_metrics
+from pcft.statistics import by_seed, last, read_tables
 
 # Okabe and Ito's colours, told apart by the colour-blind; a strategy has the same one in every figure.
 COLOURS = {
@@ -66,8 +65,8 @@ class Data:
 def read(runs: Sequence[Path], corpus: Path) -> Data:
     """Read the records of runs (folders) on one corpus (folder)."""
     manifest = read_manifest(corpus)
-    trust = pd.concat([pd.read_parquet(run / "trust.parquet") for run in runs], ignore_index=True)
-    return Data(read_metrics([run / "metrics.parquet" for run in runs]), trust, manifest["categories"], manifest["mixture"]["measured"])
+    metrics, trust = (read_tables([run / f"{name}.parquet" for run in runs]) for name in ("metrics", "trust"))
+    return Data(metrics, trust, manifest["categories"], manifest["mixture"]["measured"])
 
 
 def colour(name: str, strategies: Sequence[str]) -> str:
@@ -117,14 +116,18 @@ def final_perplexity(data: Data, look: Figures) -> Figure:
                 [x + offset] * len(values), values, marker, color=colour(name, data.strategies), markersize=3.5, alpha=0.8, linestyle="none"
             )
         axis.hlines(means[name], x - 0.36, x + 0.36, color=colour(name, data.strategies), linewidth=1.5)
-        axis.annotate(f"{means[name]:.1f}", (x, means[name]), textcoords="offset points", xytext=(0, 3), ha="center", fontsize="small")
+        axis.text(x, 1.01, f"{means[name]:.1f}", transform=axis.get_xaxis_transform(), ha="center", va="bottom", fontsize="small")
     axis.set_xticks(range(len(data.strategies)), data.strategies, rotation=30, ha="right", rotation_mode="anchor")
     axis.set_ylabel("test perplexity")
     handles = [
         Line2D([], [], marker=MARKERS[i % len(MARKERS)], color="0.3", linestyle="none", markersize=3.5) for i in range(len(data.categories))
     ]
     figure.legend(
-        handles, data.categories, loc="outside upper center", ncols=min(len(data.categories), 5), title="a point a client of category"
+        handles,
+        data.categories,
+        loc="outside upper center",
+        ncols=min(len(data.categories), 5),
+        title="a point a client of category; bars and numbers: means",
     )
     return figure
 

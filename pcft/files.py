@@ -1,13 +1,25 @@
-"""Files that are whole or absent: written under another name, then renamed into place."""
+"""Files that are whole or absent, and what identifies their content."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from pcft.provenance import canonical
+
+def canonical(value: Any) -> str:
+    """Return `value` as JSON with sorted keys: equal values give equal text."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with Path(path).open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
 
 
 @contextmanager

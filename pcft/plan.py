@@ -15,9 +15,8 @@ from pcft.config.experiments import Experiment, Run
 from pcft.config.models import ModelJob
 from pcft.config.schema import Config
 from pcft.errors import PcftError
-from pcft.files import write_text
+from pcft.files import canonical, write_text
 from pcft.layout import REFERENCE, SPLITS, shard_name
-from pcft.provenance import canonical
 
 
 def settings_files(config: Config) -> dict[str, Any]:

@@ -1,29 +1,14 @@
-"""What a result depends on: code, settings, files, versions. Standard library only."""
+"""What code a result depends on. Standard library only, and nothing is imported to find out."""
 
 from __future__ import annotations
 
 import ast
 import functools
 import hashlib
-import json
-import os
-import platform
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
-from typing import Any
 
 PACKAGE = "pcft"
-
-
-def canonical(value: Any) -> str:
-    """Return `value` as JSON with sorted keys: equal values give equal text."""
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    with Path(path).open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
 
 
 @functools.cache
@@ -46,10 +31,19 @@ def code_of(module: str) -> str:
 
 @functools.cache
 def _tree(module: str) -> ast.Module:
-    spec = util.find_spec(module)
-    assert spec is not None
-    assert spec.origin is not None
-    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    path = _source(module)
+    assert path is not None, module
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _source(module: str) -> Path | None:
+    """Return the file of a module of this package, without importing anything; None if there is no such module."""
+    package = util.find_spec(PACKAGE)
+    assert package is not None
+    assert package.origin is not None
+    path = Path(package.origin).parent.joinpath(*module.split(".")[1:])
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()), None)
 
 
 def _normalised(module: str) -> str:
@@ -69,24 +63,4 @@ def _imports(module: str) -> list[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, "this package imports by full names"
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return [name for name in names if name.startswith(f"{PACKAGE}.") and _is_module(name)]
-
-
-@functools.cache
-def _is_module(name: str) -> bool:
-    try:
-        return util.find_spec(name) is not None
-    except ModuleNotFoundError:  # a function or class of a module
-        return False
-
-
-def versions(*packages: str) -> dict[str, str]:
-    """Return the versions of Python, the platform, this package and `packages`."""
-    found = {name: metadata.version(name) for name in packages}
-    return {"python": platform.python_version(), "platform": platform.platform(), PACKAGE: _own_version(), **found}
-
-
-def _own_version() -> str:
-    from pcft import __version__
-
-    return __version__
+    return [name for name in names if name.startswith(f"{PACKAGE}.") and _source(name)]

@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pcft.errors import PcftError
-from pcft.files import replacing
-from pcft.provenance import sha256_of
+from pcft.files import replacing, sha256_of
 
 
 @dataclass(frozen=True)

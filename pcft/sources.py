@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pcft.archives import members
 from pcft.config.corpora import Source
 from pcft.errors import PcftError
-from pcft.wheels import members
 
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 

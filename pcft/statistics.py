@@ -1,13 +1,16 @@
-"""Means, intervals and paired differences over seeds."""
+"""Records of runs; means, intervals and paired differences over seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
+
+from pcft.errors import PcftError
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,21 @@ def estimate(values: Sequence[float] | pd.Series) -> Estimate:
     if n < 2:
         return Estimate(float(np.mean(values)), float("nan"))
     return Estimate(float(np.mean(values)), float(stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)))
+
+
+def read_tables(files: Sequence[Path]) -> pd.DataFrame:
+    """Return the records of several runs (parquet) as one table.
+
+    Raises:
+        PcftError: a file is missing or is no parquet table.
+    """
+    tables = []
+    for file in files:
+        try:
+            tables.append(pd.read_parquet(file))
+        except (OSError, ValueError) as error:
+            raise PcftError(f"{file}: not a table of records ({error}); remove it, so that the run is made again") from None
+    return pd.concat(tables, ignore_index=True)
 
 
 def last(metrics: pd.DataFrame, split: str) -> pd.DataFrame:

@@ -8,9 +8,8 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
-from pcft.errors import PcftError
 from pcft.files import write_text
-from pcft.statistics import Estimate, by_seed, estimate, last, paired, selected
+from pcft.statistics import Estimate, by_seed, estimate, last, paired, read_tables, selected
 
 BASELINES = ("local", "fedavg")
 COLUMNS = ("loss", "perplexity", "difference to local", "difference to fedavg", "loss, best on validation")
@@ -18,21 +17,6 @@ CAPTION = (
     "Test loss (nats per token) and perplexity after the last iteration, means over clients and {seeds}; "
     "differences are of the loss and paired by seed."
 )
-
-
-def read_metrics(files: Sequence[Path]) -> pd.DataFrame:
-    """Return the metrics of several runs as one table.
-
-    Raises:
-        PcftError: a file is missing or is no metrics table.
-    """
-    tables = []
-    for file in files:
-        try:
-            tables.append(pd.read_parquet(file))
-        except (OSError, ValueError) as error:
-            raise PcftError(f"{file}: not a metrics table ({error}); remove it, so that the run is made again") from None
-    return pd.concat(tables, ignore_index=True)
 
 
 def summary(metrics: pd.DataFrame) -> dict[str, dict[str, Estimate | None]]:
@@ -53,7 +37,7 @@ def summary(metrics: pd.DataFrame) -> dict[str, dict[str, Estimate | None]]:
 
 def build(files: Sequence[Path], output: Path) -> None:
     """Write `output` with the endings .csv (numbers), .md and .tex (rounded, for reading)."""
-    metrics = read_metrics(files)
+    metrics = read_tables(files)
     table = summary(metrics)
     seeds = metrics["seed"].nunique()
     rows = [[name, *("" if e is None else str(e) for e in row.values())] for name, row in table.items()]

@@ -14,10 +14,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from pcft import backbone, shards
 from pcft.backbone import Backbone
-from pcft.files import write_json
+from pcft.files import sha256_of, write_json
 from pcft.layout import REFERENCE, SPLITS, shard_name
 from pcft.lora import Adapters
-from pcft.provenance import sha256_of
 
 WORDS = {
     "sea": ["wave", "salt", "tide", "shell", "harbour", "gull", "anchor", "sail", "reef", "current"],

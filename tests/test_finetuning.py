@@ -12,9 +12,9 @@ import torch
 
 from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Strategy, Training
 from pcft.errors import PcftError
+from pcft.files import sha256_of
 from pcft.finetuning import Job, finetune, warmup
 from pcft.layout import shard_name
-from pcft.provenance import sha256_of
 from tests.conftest import CPU, random_corpus
 
 RUN = Run(

@@ -11,7 +11,8 @@ import transformers
 from pcft import models
 from pcft.config.models import Model, Wheel
 from pcft.errors import PcftError
-from pcft.provenance import sha256_of
+from pcft.files import sha256_of
+from pcft.layout import MODEL_FILES
 from tests.conftest import tiny
 
 
@@ -19,7 +20,7 @@ from tests.conftest import tiny
 def test_folder(model_folders: dict[str, Path], tmp_path: Path, kind: str) -> None:
     models.build(Model(folder=str(model_folders[kind])), None, None, tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert manifest["files"] == {name: sha256_of(tmp_path / name) for name in models.FILES}
+    assert manifest["files"] == {name: sha256_of(tmp_path / name) for name in MODEL_FILES}
     assert manifest["parameters"] == tiny(kind).num_parameters()
     assert manifest["vocabulary"] == 400
     tokens = torch.arange(20)[None]

@@ -37,7 +37,12 @@ def test_every_setting_of_a_section_reaches_a_job(tiny_config: dict[str, Any]) -
     files = plan.settings_files(load(tiny_config, "my.yaml"))
     run = files["runs/main/few/settings.json"]
     assert run["strategy"] == {
-        "trust": "weights", "topology": "top_k", "k": 2, "temperature": 0.5, "threshold": None, "variant": "default",
+        "trust": "weights",
+        "topology": "top_k",
+        "k": 2,
+        "temperature": 0.5,
+        "threshold": None,
+        "variant": "default",
         "kept_logits": 100,
     }
     assert set(run) == {"experiment", "corpus", "model", "adapters", "training", "exchange", "evaluation", "strategy", "strategy_name"}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pcft import provenance
+from pcft.files import canonical
 
 Hash = Callable[[str], str]
 
@@ -38,7 +39,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def code() -> Hash:
     def _code(module: str) -> str:
         importlib.invalidate_caches()
-        for cached in (provenance.code_of, provenance._tree, provenance._is_module):
+        for cached in (provenance.code_of, provenance._tree, provenance._source):
             cached.cache_clear()
         return provenance.code_of(module)
 
@@ -76,14 +77,9 @@ def test_figures_and_training_are_apart(code: Hash) -> None:
                 found.add(name)
                 waiting += provenance._imports(name)
         seen[stage] = found
-    assert not seen["finetuning"] & {
-        "pcft.figures",
-        "pcft.config.figures",
-        "pcft.tables",
-        "pcft.corpora",
-        "pcft.sources",
-        "pcft.config.corpora",
-    }
+    for stage, modules in seen.items():
+        assert not modules & {f"pcft.{other}" for other in (*seen, "wheels") if other != stage}, f"stage {stage} imports another"
+    assert not seen["finetuning"] & {"pcft.config.figures", "pcft.sources", "pcft.config.corpora", "pcft.provenance"}
     assert not seen["corpora"] & {"pcft.finetuning", "pcft.lora", "pcft.config.experiments"}
     assert "pcft.trust" in seen["finetuning"]
     assert code("pcft.finetuning") != code("pcft.figures")
@@ -92,10 +88,11 @@ def test_figures_and_training_are_apart(code: Hash) -> None:
 def test_parsing_the_workflow_loads_nothing_heavy() -> None:
     script = (
         "import sys, pcft.plan, pcft.config.loading, pcft.config.figures, pcft.provenance, pcft.layout;"
+        "[pcft.provenance.code_of(f'pcft.{s}') for s in ('models', 'corpora', 'finetuning', 'tables', 'figures')];"
         "print([m for m in ('torch', 'pandas', 'numpy', 'pyarrow', 'transformers', 'matplotlib') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.strip() == "[]"
 
 
 def test_canonical_does_not_depend_on_order() -> None:
-    assert provenance.canonical({"b": 1, "a": [1.0, None]}) == provenance.canonical({"a": [1.0, None], "b": 1})
+    assert canonical({"b": 1, "a": [1.0, None]}) == canonical({"a": [1.0, None], "b": 1})

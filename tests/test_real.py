@@ -11,7 +11,7 @@ import torch
 import transformers
 import yaml
 
-from pcft import models, wheels
+from pcft import archives, models, wheels
 from pcft.config.loading import load
 from pcft.config.schema import Config
 from pcft.encodings import Encoding
@@ -49,7 +49,7 @@ def test_converted_model_is_the_packaged_one(config: Config, downloads: Path, mo
     """Logits are those of the GGUF file as transformers reads it, to the last bit."""
     tokens = torch.tensor([Encoding(model, "<|endoftext|>").encode("Die Katze schläft; the cat sleeps in 1987.", "t")])
     converted = transformers.AutoModelForCausalLM.from_pretrained(model)
-    with wheels.members(downloads / "smollm2.whl", config.models[MODEL].file or "") as (file,):
+    with archives.members(downloads / "smollm2.whl", config.models[MODEL].file or "") as (file,):
         packaged = transformers.AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name)
     with torch.no_grad():
         assert torch.equal(converted(tokens).logits, packaged(tokens).logits)

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pcft.archives import verify
 from pcft.config.corpora import Source
 from pcft.config.models import Wheel
 from pcft.errors import PcftError
-from pcft.provenance import sha256_of
+from pcft.files import sha256_of
 from pcft.sources import Counts, documents
-from pcft.wheels import verify
 
 RECORDS = [{"body": "first text", "n": 1}, {"body": "  "}, {"body": "second\ttext"}, {"body": "first  text\n"}, {"body": None}]
 

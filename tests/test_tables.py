@@ -82,5 +82,5 @@ def test_one_seed_has_no_interval(tmp_path: Path) -> None:
 
 def test_damaged_metrics(tmp_path: Path) -> None:
     (tmp_path / "m.parquet").write_bytes(b"")
-    with pytest.raises(PcftError, match=r"m\.parquet: not a metrics table"):
+    with pytest.raises(PcftError, match=r"m\.parquet: not a table of records"):
         tables.build([tmp_path / "m.parquet"], tmp_path / "final")
