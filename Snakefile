@@ -5,7 +5,7 @@
 # A config file given with --configfile stands alone: it is not merged over the default one.
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.3")
 
 if not workflow.overwrite_configfiles:
 

@@ -27,6 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PcftError as error:
         print(f"pcft: {error}", file=sys.stderr)
         return 2
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, without importing torch
+            raise
+        print(f"pcft: the GPU's memory ran out ({str(error).split('. ')[0]}); halve compute.tokens_per_pass", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -88,7 +93,7 @@ def _job(o: argparse.Namespace) -> Any:
     device = ("cuda" if torch.cuda.is_available() else "cpu") if o.device == "auto" else o.device
     if device == "cuda" and not torch.cuda.is_available():
         raise PcftError("compute.device is cuda, but torch sees no GPU here; use auto or cpu, or install a CUDA build of torch")
-    return Job(_settings(Run, o.settings), o.seed, o.model, o.corpus, o.output, torch.device(device))
+    return Job(_settings(Run, o.settings), o.seed, o.model, o.corpus, o.output, torch.device(device), o.tokens_per_pass)
 
 
 def _settings(kind: type[T], path: Path) -> T:
@@ -144,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
         sub.add_argument("--seed", type=int, required=True)
         sub.add_argument("--threads", type=int, default=1)
+        sub.add_argument("--tokens-per-pass", type=int, default=8192, help="most tokens, of all clients together, in one pass")
         sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
         if name == "finetune":
             sub.add_argument("--warmup", type=Path, required=True, help="output folder of the warm-up")

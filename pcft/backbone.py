@@ -33,14 +33,13 @@ class Backbone:
         prefix: the body's name within the whole model.
     """
 
-    def __init__(self, model: transformers.PreTrainedModel, noise: Noise) -> None:
+    def __init__(self, model: transformers.PreTrainedModel, noise: Noise, length: int) -> None:
         model.requires_grad_(False).eval()
         self.body: nn.Module = model.base_model
         self.head: Tensor = model.get_output_embeddings().weight
         self.noise = noise
-        self.config = model.config
         self.prefix: str = model.base_model_prefix
-        self._check(model)
+        self._check(model, length)
 
     def hidden(self, tokens: Tensor) -> Tensor:
         """Return the last hidden states, [rows, t, d], of token ids int64 [rows, t]."""
@@ -48,18 +47,30 @@ class Backbone:
         return states
 
     @torch.no_grad()
-    def _check(self, model: transformers.PreTrainedModel) -> None:
-        """Refuse models whose logits are more than head x hidden state (scaled, capped or biased logits)."""
-        probe = torch.arange(min(8, model.config.vocab_size), device=self.head.device)[None]
-        ours, theirs = F.linear(self.hidden(probe), self.head), model(input_ids=probe, use_cache=False).logits
-        if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3):
-            raise PcftError(f"models: {type(model).__name__} changes its logits after the output embedding, which is not supported")
+    def _check(self, model: transformers.PreTrainedModel, length: int) -> None:
+        """Refuse models that compute something else than head x body with plain causal attention.
+
+        Such are models that scale or cap their logits, slide a window over the text, or do without the attention
+        functions of `transformers`: compared with the model's own logits and attention over a whole window.
+        """
+        generator = torch.Generator().manual_seed(0)
+        probe = torch.randint(model.config.vocab_size, (1, length), generator=generator).to(self.head.device)
+        ours = F.linear(self.hidden(probe), self.head).float()
+        model.set_attn_implementation("eager")
+        replaceable = model.config._attn_implementation == "eager"  # otherwise it never asked for our attention either
+        theirs = model(input_ids=probe, use_cache=False).logits.float()
+        model.set_attn_implementation(ATTENTION)
+        limit = 1e-3 if self.head.dtype is torch.float32 else 0.1  # bfloat16 rounds at other places there
+        if not replaceable or not (ours - theirs).norm() <= limit * theirs.norm():
+            name = type(model).__name__
+            raise PcftError(f"models: {name} does more than causal attention and an output embedding, which is not supported")
 
 
-def load(folder: Path, *, dropout: float, precision: Precision, device: torch.device) -> Backbone:
+def load(folder: Path, *, length: int, dropout: float, precision: Precision, device: torch.device) -> Backbone:
     """Load the model in a Hugging Face folder.
 
     Args:
+        length: of the windows that the model will see.
         dropout: replaces the model's own rates where they are above zero.
         precision: type of the weights; see `resolve_precision`.
 
@@ -70,9 +81,9 @@ def load(folder: Path, *, dropout: float, precision: Precision, device: torch.de
     transformers.AttentionInterface.register(ATTENTION, _attention)
     try:
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-        for name in RATES:
-            if isinstance(rate := getattr(config, name, None), float) and rate > 0:
-                setattr(config, name, dropout)
+        rates = [name for name in RATES if isinstance(rate := getattr(config, name, None), float) and rate > 0]
+        for name in rates:
+            setattr(config, name, dropout)
         model = transformers.AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,
@@ -81,11 +92,16 @@ def load(folder: Path, *, dropout: float, precision: Precision, device: torch.de
             use_safetensors=True,
             local_files_only=True,
         )
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
         raise PcftError(f"{folder}: not a causal language model that can be loaded ({str(error).splitlines()[0]})") from None
+    longest = getattr(config, "max_position_embeddings", None)
+    if longest is not None and length > longest:
+        raise PcftError(f"training.sequence_length is {length}; the base model {folder} takes at most {longest}")
     noise = Noise()
     _key_dropouts(model, noise)
-    return Backbone(model.to(device), noise)
+    if dropout > 0 and rates and not any(isinstance(module, Dropout) for module in model.modules()):
+        raise PcftError(f"{folder}: {type(model).__name__} applies dropout in a way that cannot be keyed; set training.dropout to 0")
+    return Backbone(model.to(device), noise, length)
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype:

@@ -39,6 +39,11 @@ def training_batch(texts: Sequence[Tensor], *, count: int, length: int, seed: in
     return torch.stack(inputs), torch.stack(targets)
 
 
+def windows_per_pass(tokens_per_pass: int, clients: int, length: int) -> int:
+    """Return how many windows of each client fit into one pass of at most `tokens_per_pass` tokens; at least one."""
+    return max(1, tokens_per_pass // (clients * length))
+
+
 @dataclass(frozen=True)
 class Grid:
     """The fixed, non-overlapping windows that cover several texts; short texts and last windows are padded.

@@ -45,5 +45,5 @@ def load(trainer: Trainer, path: Path) -> int:
     trainer.adapters.load({name: tensors[f"factor/{name}"] for name in factors})
     for name, parameter in zip(factors, trainer.adapters.parameters(), strict=True):
         moments = {moment: tensors[f"{moment}/{name}"].to(parameter.device) for moment in MOMENTS}
-        trainer.optimiser.state[parameter] = {"step": torch.tensor(float(iteration)), **moments}
+        trainer.optimiser.state[parameter] = {"step": torch.tensor(float(iteration), device=parameter.device), **moments}
     return iteration

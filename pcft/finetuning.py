@@ -42,6 +42,7 @@ class Job:
     corpus: Path
     output: Path
     device: torch.device
+    tokens_per_pass: int = 8192
 
 
 def warmup(job: Job) -> None:
@@ -56,6 +57,7 @@ def warmup(job: Job) -> None:
 
 def finetune(job: Job, warm: Path) -> None:
     """Go on from the warm-up in `warm` to the last iteration, exchanging adapters as the strategy says."""
+    earlier = _read_cost(warm / "cost.json")
     session = Session(job)
     start = checkpoints.load(session.trainer, warm / STATE)
     session.records.adopt(warm / "metrics.parquet")
@@ -63,7 +65,14 @@ def finetune(job: Job, warm: Path) -> None:
     session.records.write_metrics(job.output)
     session.records.write_trust(job.output)
     session.write_adapters()
-    session.write_cost(warmup=json.loads((warm / "cost.json").read_text(encoding="utf-8")))
+    session.write_cost(warmup=earlier)
+
+
+def _read_cost(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PcftError(f"{path}: not a record of costs ({error}); remove it, so that the warm-up is made again") from None
 
 
 class Session:
@@ -77,7 +86,9 @@ class Session:
             self.clients = len(self.shares)
             self.backbone = self._load_backbone()
             self.adapters = self._attach()
-            self.trainer = Trainer(self.backbone, self.adapters, self._texts("train"), self.run.training, seed=job.seed)
+            self.trainer = Trainer(
+                self.backbone, self.adapters, self._texts("train"), self.run.training, seed=job.seed, tokens_per_pass=job.tokens_per_pass
+            )
             self.grids = {split: grid(self._texts(split), self.run.training.sequence_length) for split in ("validation", "test")}
             self.exchange = self._exchange()
         labels = {"experiment": self.run.experiment, "corpus": self.run.corpus, "model": self.run.model}
@@ -97,7 +108,7 @@ class Session:
                 recent.append(self.trainer.iterate(iteration))
             self.ledger.tokens["train"] += self.trainer.tokens * self.clients
             self.progress.step(iteration, float(recent[-1].mean()))
-            if self._evaluation_due(iteration):
+            if self._evaluation_due(iteration) or iteration == stop:
                 tokens = torch.full((self.clients,), self.trainer.tokens * len(recent))
                 self.records.measured("train", iteration, tokens=tokens, loss=torch.stack(recent).double().mean(0))
                 recent.clear()
@@ -119,19 +130,20 @@ class Session:
     def _evaluate(self, iteration: int) -> None:
         for split, texts in self.grids.items():
             with self.ledger.phase("evaluate"):
-                scores = evaluate(self.backbone, self.adapters, texts, batch_size=self.run.evaluation.batch_size)
+                scores = evaluate(self.backbone, self.adapters, texts, tokens_per_pass=self.job.tokens_per_pass)
             self.ledger.tokens["evaluate"] += int(scores.tokens.sum())
             self.records.measured(split, iteration, tokens=scores.tokens, loss=scores.loss, accuracy=scores.accuracy)
             self.progress.note(f"iteration {iteration}: {split} loss {scores.loss.mean():.4f}, mean over {self.clients} clients")
 
     def _load_backbone(self) -> Backbone:
         training = self.run.training
-        backbone = load(self.job.model, dropout=training.dropout, precision=training.precision, device=self.job.device)
-        longest = getattr(backbone.config, "max_position_embeddings", None)
-        if longest is not None and training.sequence_length > longest:
-            raise PcftError(
-                f"training.sequence_length is {training.sequence_length}; the base model {self.job.model} takes at most {longest}"
-            )
+        backbone = load(
+            self.job.model,
+            length=training.sequence_length,
+            dropout=training.dropout,
+            precision=training.precision,
+            device=self.job.device,
+        )
         if self.manifest["vocabulary"] > len(backbone.head):
             raise PcftError(
                 f"{self.job.corpus}: tokenised with a vocabulary of {self.manifest['vocabulary']}; "
@@ -163,7 +175,7 @@ class Session:
             validation=self.grids["validation"],
             reference=grid([self._tokens(REFERENCE)], self.run.training.sequence_length),
             shares=self.shares,
-            batch_size=self.run.evaluation.batch_size,
+            tokens_per_pass=self.job.tokens_per_pass,
             ledger=self.ledger,
         )
 
@@ -175,4 +187,6 @@ class Session:
 
     def write_cost(self, **earlier: Any) -> None:
         """Write cost.json; `earlier` holds the costs of stages that other runs share."""
-        write_json(self.job.output / "cost.json", {**self.ledger.report(clients=self.clients, device=self.job.device), **earlier})
+        costs = self.ledger.report(clients=self.clients, device=self.job.device)
+        precision = str(self.backbone.head.dtype).removeprefix("torch.")
+        write_json(self.job.output / "cost.json", {**costs, "precision": precision, **earlier})

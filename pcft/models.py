@@ -28,9 +28,8 @@ def build(model: Model, wheel: Wheel | None, wheel_file: Path | None, output: Pa
         network, tokenizer = _from_folder(Path(model.folder))
         source: dict[str, Any] = {"folder": model.folder}
     else:
-        assert wheel is not None
-        assert wheel_file is not None
-        assert model.file is not None
+        if wheel is None or wheel_file is None or model.file is None:
+            raise PcftError("models: the settings name a wheel; give its file with --wheel")
         verify(wheel, wheel_file, label=str(wheel_file))
         with members(wheel_file, model.file) as (file, *_):
             network, tokenizer = _from_gguf(file)

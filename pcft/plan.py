@@ -43,6 +43,18 @@ def settings_files(config: Config) -> dict[str, Any]:
     return {path: _plain(value) for path, value in files.items()}
 
 
+def local_texts(config: Config, corpus: str) -> list[str]:
+    """Return the files on this machine that a corpus is made from."""
+    patterns = [source.files for source in config.corpora[corpus].categories.values() if source.wheel is None]
+    return sorted({file for pattern in patterns for file in glob.glob(pattern, recursive=True) if Path(file).is_file()})
+
+
+def local_weights(config: Config, model: str) -> list[str]:
+    """Return the files on this machine that a base model is made from."""
+    folder = config.models[model].folder
+    return [] if folder is None else sorted(str(f) for kind in ("*.json", "*.safetensors") for f in Path(folder).glob(kind))
+
+
 def check_files(config: Config) -> None:
     """Look for the local files that the experiments need.
 
@@ -65,12 +77,12 @@ def check_files(config: Config) -> None:
         raise PcftError("\n".join(missing))
 
 
-def write_settings(config: Config, results: Path) -> None:
-    """Write the settings files whose content changed; the others keep their time of change."""
+def write_settings(config: Config, results: Path, *, overwrite: bool = True) -> None:
+    """Write the settings files that are missing or, with `overwrite`, changed; the others keep their time of change."""
     for path, content in settings_files(config).items():
         text = canonical(content)
         file = results / path
-        if not file.exists() or file.read_text(encoding="utf-8") != text:
+        if not file.exists() or (overwrite and file.read_text(encoding="utf-8") != text):
             write_text(file, text)
 
 

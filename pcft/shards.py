@@ -46,6 +46,9 @@ def read_manifest(corpus: Path) -> dict[str, Any]:
     path = corpus / "manifest.json"
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        missing = {"mixture", "shards", "vocabulary"} - manifest.keys()
+        if missing:
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
     except (OSError, ValueError) as error:
         raise PcftError(f"{path}: no readable manifest ({error}); build the corpus again") from None
     return manifest

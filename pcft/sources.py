@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from pcft.archives import members
 from pcft.config.corpora import Source
 from pcft.errors import PcftError
 
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # and halves of surrogate pairs, which JSON may hold
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Counts:
 def documents(source: Source, wheel: Path | None, *, seen: set[str], counts: Counts) -> Iterator[Document]:
     """Yield the documents of `source` that are neither empty nor already in `seen`, which grows.
 
-    Control characters other than tab and line ends are removed: they carry no text, and some vocabularies lack them.
+    Control characters other than tab and line ends are removed, and lone surrogates: they carry no text, and some vocabularies lack them.
 
     Raises:
         PcftError: a file, column or record is missing or is not what the format says.
@@ -101,7 +103,7 @@ def _table_records(kind: str, file: Path) -> Iterable[Any]:
         yield from datasets.load_dataset(builder, data_files=str(file), split="train", streaming=True)
     except datasets.exceptions.DatasetGenerationError as error:
         raise PcftError(f"{file}: not {kind} ({error.__cause__ or error})") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, pa.ArrowException) as error:
         if isinstance(error, UnicodeDecodeError):
             raise
         raise PcftError(f"{file}: not {kind} ({str(error).splitlines()[0]})") from None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pcft.backbone import Backbone
-from pcft.batches import training_batch
+from pcft.batches import training_batch, windows_per_pass
 from pcft.config.experiments import Training
 from pcft.errors import PcftError
 from pcft.lora import Adapters
@@ -36,8 +36,11 @@ def learning_rate(iteration: int, training: Training) -> float:
 class Trainer:
     """AdamW over the stacked factors. All of it is elementwise, so clients do not touch each other."""
 
-    def __init__(self, backbone: Backbone, adapters: Adapters, texts: Sequence[Tensor], training: Training, *, seed: int) -> None:
+    def __init__(
+        self, backbone: Backbone, adapters: Adapters, texts: Sequence[Tensor], training: Training, *, seed: int, tokens_per_pass: int
+    ) -> None:
         self.backbone, self.adapters, self.texts, self.training, self.seed = backbone, adapters, texts, training, seed
+        self.windows = windows_per_pass(tokens_per_pass, len(texts), training.sequence_length)
         self.optimiser = torch.optim.AdamW(
             adapters.parameters(), lr=training.learning_rate, betas=training.betas, weight_decay=training.weight_decay, fused=True
         )
@@ -53,18 +56,16 @@ class Trainer:
         Raises:
             PcftError: a loss is not finite.
         """
-        t, n = self.training, self.adapters.clients
-        inputs, targets = training_batch(
-            self.texts, count=t.batch_size * t.accumulation, length=t.sequence_length, seed=self.seed, iteration=iteration
-        )
+        n, length, count = self.adapters.clients, self.training.sequence_length, self.training.batch_size * self.training.accumulation
+        inputs, targets = training_batch(self.texts, count=count, length=length, seed=self.seed, iteration=iteration)
         losses = torch.zeros(n, device=inputs.device)
-        weight = torch.full((n * t.batch_size * t.sequence_length,), 1 / self.tokens, device=inputs.device)
-        for start in range(0, t.batch_size * t.accumulation, t.batch_size):
-            rows = range(start, start + t.batch_size)
+        for start in range(0, count, self.windows):
+            rows = range(start, min(start + self.windows, count))
             names = [("dropout", client, iteration, row) for client in range(n) for row in rows]
             self.backbone.noise.set(names, self.seed, inputs.device)
             part = slice(rows.start, rows.stop)
             hidden = self.backbone.hidden(inputs[:, part].flatten(0, 1)).flatten(0, 1)
+            weight = torch.full((len(hidden),), 1 / self.tokens, device=inputs.device)
             total, each = weighted_cross_entropy(hidden, self.backbone.head, targets[:, part].flatten(), weight)
             torch.autograd.backward(total)
             losses += each.view(n, -1).sum(1) / self.tokens

@@ -8,7 +8,7 @@ from pcft import plan
 from pcft.config.figures import NAMES as FIGURES
 from pcft.config.loading import load
 from pcft.errors import PcftError
-from pcft.layout import REFERENCE
+from pcft.layout import MODEL_FILES
 from pcft.provenance import code_of
 
 try:
@@ -18,13 +18,14 @@ except PcftError as error:
     raise WorkflowError(str(error)) from None
 
 # Settings files are inputs of the jobs, compared by content. They are written here, not by a rule, so that changed
-# settings are noticed even where Snakemake's own records were lost; and never while another run may be reading them.
-if not any(Path(".snakemake/locks").glob("*")):
-    plan.write_settings(settings, Path("results"))
+# settings are noticed even where Snakemake's own records were lost; and not over those that another run may be reading.
+locked = any(Path(".snakemake/locks").glob("*"))
+plan.write_settings(settings, Path("results"), overwrite=not locked)
 
-# What training jobs ask for. The device is here because a change of resources makes nothing run again.
+# What training jobs get. Device and tokens per pass are here because a change of resources makes nothing run again.
 TRAINING = {
     "device": settings.compute.device,
+    "tokens_per_pass": settings.compute.tokens_per_pass,
     "gpu": settings.compute.gpu,
     "mem_mb": settings.compute.memory_mb,
     "runtime": settings.compute.runtime,
@@ -57,10 +58,11 @@ def corpus_of(experiment):
     return f"results/corpora/{declared.corpus}/{declared.model}"
 
 
-def runs_of(experiment, file):
-    """List `file` of every run of an experiment, strategies in the order of the configuration."""
+def runs_of(experiment, file=""):
+    """List `file`, or the folder, of every run of an experiment, strategies in the order of the configuration."""
     declared = settings.experiments[experiment]
-    return [f"results/runs/{experiment}/{strategy}/seed={seed}/{file}" for strategy in declared.strategies for seed in declared.seeds]
+    folders = [f"results/runs/{experiment}/{strategy}/seed={seed}" for strategy in declared.strategies for seed in declared.seeds]
+    return [str(Path(folder, file)) for folder in folders]
 
 
 def table_files():

@@ -25,7 +25,7 @@ rule figure:
         runtime=10,
     params:
         code=code_of("pcft.figures"),
-        runs=lambda wildcards, input: [Path(file).parent for file in input.metrics],
+        runs=lambda wildcards: runs_of(wildcards.experiment),
         corpus=lambda wildcards, input: Path(input.corpus).parent,
         name=lambda wildcards, output: Path(output.pdf).with_suffix(""),
     shell:

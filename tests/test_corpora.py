@@ -107,7 +107,9 @@ def test_duplicates_land_once(job: CorpusJob, texts: Path, model_folders: dict[s
 
 def test_too_little_text(job: CorpusJob, model_folders: dict[str, Path], tmp_path: Path) -> None:
     greedy = change(job, tokens=dataclasses.replace(BUDGET, train=100_000))
-    with pytest.raises(PcftError, match=r"categories\.sea: has \d+ tokens after duplicates are left out, but 3 clients need about 100153"):
+    with pytest.raises(
+        PcftError, match=r"categories\.sea: has \d+ tokens in 30 documents without duplicates, but 3 clients need about 100153"
+    ):
         build(greedy, model_folders["gpt2"], tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*.parquet"))
     assert not list((tmp_path / "out").glob(".building-*"))

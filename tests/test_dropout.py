@@ -57,6 +57,7 @@ def test_several_rows_to_a_sequence() -> None:
     x = torch.ones(2, 4, 8, 8)
     dropout = Dropout(0.5, noise(0, 1), "a")
     torch.testing.assert_close(dropout(x.view(8, 8, 8)).view_as(x), dropout(x), rtol=0, atol=0)
+    assert dropout(torch.ones(2 * 25, 7, 7)).shape == (50, 7, 7)  # an odd number of elements a sequence
 
 
 def test_off_without_keys_and_at_rate_zero() -> None:

@@ -33,7 +33,7 @@ def plain_loss(base: Backbone, text: torch.Tensor, length: int) -> float:
 def test_every_token_counts_once(case: tuple[Backbone, Grid]) -> None:
     base, texts = case
     adapters = attach(base, 3)
-    scores = evaluate(base, adapters, texts, batch_size=2)
+    scores = evaluate(base, adapters, texts, tokens_per_pass=96)
     assert scores.tokens.tolist() == [39, 46, 53]
     for client, text in enumerate(client_texts(3)):
         adapters.served = torch.tensor([client])
@@ -41,11 +41,11 @@ def test_every_token_counts_once(case: tuple[Backbone, Grid]) -> None:
     torch.testing.assert_close(scores.perplexity, scores.loss.exp())
 
 
-def test_batch_size_changes_nothing_and_dropout_is_off(case: tuple[Backbone, Grid]) -> None:
+def test_tokens_per_pass_changes_nothing_and_dropout_is_off(case: tuple[Backbone, Grid]) -> None:
     base, texts = case
     adapters = attach(base, 3, dropout=0.5)
     base.noise.set([("dropout", c, 0, 0) for c in range(3)], 0)
-    results = [evaluate(base, adapters, texts, batch_size=size) for size in (1, 3, 100)]
+    results = [evaluate(base, adapters, texts, tokens_per_pass=48 * size) for size in (1, 3, 100)]
     for other in results[1:]:
         torch.testing.assert_close(other.loss, results[0].loss, rtol=1e-6, atol=0)
         assert torch.equal(other.accuracy, results[0].accuracy)
@@ -54,10 +54,10 @@ def test_batch_size_changes_nothing_and_dropout_is_off(case: tuple[Backbone, Gri
 def test_cross_losses_are_the_naive_loops(case: tuple[Backbone, Grid]) -> None:
     base, texts = case
     adapters = attach(base, 3)
-    matrix = cross_losses(base, adapters, texts, batch_size=2)
+    matrix = cross_losses(base, adapters, texts, tokens_per_pass=96)
     for reader in range(3):
         served = torch.full((3,), reader)
-        torch.testing.assert_close(matrix[:, reader], evaluate(base, adapters, texts, batch_size=2, served=served).loss)
+        torch.testing.assert_close(matrix[:, reader], evaluate(base, adapters, texts, tokens_per_pass=96, served=served).loss)
     assert adapters.served is None
 
 

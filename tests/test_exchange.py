@@ -25,7 +25,7 @@ def exchange(base: Backbone, source: Any, **options: Any) -> Exchange:
         validation=grid([t[:33] for t in texts], 16),
         reference=grid([texts[0][40:73]], 16),
         shares=torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]),
-        batch_size=2,
+        tokens_per_pass=96,
         ledger=Ledger(),
     )
 

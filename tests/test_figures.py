@@ -10,6 +10,7 @@ import pytest
 
 from pcft.config.figures import NAMES, Figures
 from pcft.figures import COLOURS, FIGURES, OTHERS, Data, colour, style
+from pcft.files import write_json
 from tests.test_tables import metrics
 
 
@@ -74,7 +75,8 @@ def test_same_data_same_bytes(data: Data, tmp_path: Path) -> None:
         data.metrics[data.metrics["strategy"] == strategy].to_parquet(run / "metrics.parquet")
         data.trust[data.trust["strategy"] == strategy].to_parquet(run / "trust.parquet")
         runs.append(run)
-    (tmp_path / "manifest.json").write_text('{"categories": ["sea", "wood"], "mixture": {"measured": [[1, 0], [0, 1]]}}')
+    manifest = {"categories": ["sea", "wood"], "mixture": {"measured": [[1, 0], [0, 1]]}, "shards": {}, "vocabulary": 2}
+    write_json(tmp_path / "manifest.json", manifest)
     for name in ("one", "two"):
         figures.build("trust", runs, tmp_path, Figures(), tmp_path / name)
     for ending in ("pdf", "png"):

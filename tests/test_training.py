@@ -26,10 +26,12 @@ def client_texts(count: int) -> list[Tensor]:
     return [torch.randint(400, (200,), generator=seeding.stream(0, "text", client)) for client in range(count)]
 
 
-def trainer(base: Backbone, texts: Sequence[Tensor], settings: Training = SETTINGS, dropout: float = 0.0) -> Trainer:
+def trainer(
+    base: Backbone, texts: Sequence[Tensor], settings: Training = SETTINGS, dropout: float = 0.0, tokens_per_pass: int = 8192
+) -> Trainer:
     adapters = Adapters(base.body, targets=None, clients=len(texts), rank=3, alpha=6, dropout=dropout, noise=base.noise)
     adapters.initialise("own", seed=5)
-    return Trainer(base, adapters, texts, settings, seed=5)
+    return Trainer(base, adapters, texts, settings, seed=5, tokens_per_pass=tokens_per_pass)
 
 
 def curve(one: Trainer, iterations: int = SETTINGS.iterations) -> Tensor:
@@ -118,12 +120,19 @@ def test_clients_do_not_touch_each_other(load: Callable[..., Backbone]) -> None:
     assert (first[:, :2] - second[:, :2]).abs().min() > 1e-3
 
 
+@pytest.mark.parametrize("tokens_per_pass", [1, 24, 75, 96])
+def test_passes_do_not_change_results(load: Callable[..., Backbone], tokens_per_pass: int) -> None:
+    """Four windows a client in passes of one, one, three and four, every dropout on."""
+    texts = client_texts(2)
+    whole = curve(trainer(load("gpt2", dropout=0.2), texts, dropout=0.1), 4)
+    parts = curve(trainer(load("gpt2", dropout=0.2), texts, dropout=0.1, tokens_per_pass=tokens_per_pass), 4)
+    torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-5)
+
+
 def test_accumulation_is_a_larger_batch(load: Callable[..., Backbone]) -> None:
     texts = client_texts(2)
-    small = trainer(load("gpt2", dropout=0.2), texts, dropout=0.1)
-    whole = Training(**{**vars(SETTINGS), "batch_size": 4, "accumulation": 1})
-    large = trainer(load("gpt2", dropout=0.2), texts, whole, dropout=0.1)
-    torch.testing.assert_close(curve(small, 4), curve(large, 4), rtol=1e-5, atol=1e-5)
+    large = Training(**{**vars(SETTINGS), "batch_size": 4, "accumulation": 1})
+    torch.testing.assert_close(curve(trainer(load(), texts), 4), curve(trainer(load(), texts, large), 4), rtol=0, atol=0)
 
 
 def test_clipping_is_by_client(load: Callable[..., Backbone]) -> None:

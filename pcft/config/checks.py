@@ -12,7 +12,12 @@ from pcft.config.parsing import Problems, suggest
 from pcft.config.schema import Config
 
 MAX_CLIENTS = 20
-RESERVED = ("warmup",)  # folder beside the strategies of an experiment
+USED_BY = {
+    "temperature": ("weights", "validation", "predictions"),
+    "variant": ("weights", "predictions"),
+    "kept_logits": ("predictions",),
+}
+RESERVED = ("warmup", "settings.json")  # they stand beside the strategies of an experiment
 
 
 def check(config: Config, problems: Problems) -> None:
@@ -30,7 +35,7 @@ def check(config: Config, problems: Problems) -> None:
         problems.add("experiments", "is empty; declare at least one")
     for name, experiment in config.experiments.items():
         _experiment(f"experiments.{name}", experiment, config, problems)
-    for name in ("warmup_threads", "finetune_threads", "memory_mb", "runtime"):
+    for name in ("warmup_threads", "finetune_threads", "tokens_per_pass", "memory_mb", "runtime"):
         _at_least(1, getattr(config.compute, name), f"compute.{name}", problems)
     _at_least(0, config.compute.gpu, "compute.gpu", problems)
     for name in ("width", "font_size", "resolution"):
@@ -79,6 +84,9 @@ def _strategy(place: str, name: str, strategy: Strategy, problems: Problems) -> 
         given = getattr(strategy, option) is not None
         if given != (strategy.topology == topology):
             problems.add(f"{place}.{option}", f"goes with the topology {topology}, and that topology needs it")
+    for option, sources in USED_BY.items():
+        if strategy.trust not in sources and getattr(strategy, option) != getattr(Strategy(trust="local"), option):
+            problems.add(f"{place}.{option}", f"does nothing for trust by {strategy.trust}; it goes with {', '.join(sources)}")
     if strategy.k is not None:
         _at_least(1, strategy.k, f"{place}.k", problems)
     _positive(strategy.temperature, f"{place}.temperature", problems)
@@ -102,7 +110,8 @@ def _experiment(place: str, experiment: Experiment, config: Config, problems: Pr
         if k is not None and corpus is not None and k > corpus.clients:
             problems.add(f"strategies.{name}.k", f"is {k}, but {place}'s corpus has {corpus.clients} clients")
     for i, seed in enumerate(experiment.seeds):
-        _at_least(0, seed, f"{place}.seeds[{i}]", problems)
+        if not 0 <= seed < 2**31:
+            problems.add(f"{place}.seeds[{i}]", f"is {seed}; it must be at least 0 and under 2^31")
     _training(place, experiment, problems)
     if corpus is not None:
         _fits(place, experiment, corpus, problems)
@@ -116,8 +125,7 @@ def _training(place: str, experiment: Experiment, problems: Problems) -> None:
         problems.add(f"{place}.adapters.targets", "is empty; name modules, or write null for every linear module")
     for name in ("iterations", "batch_size", "accumulation", "sequence_length"):
         _at_least(1, getattr(training, name), f"{place}.training.{name}", problems)
-    for name in ("interval", "batch_size"):
-        _at_least(1, getattr(experiment.evaluation, name), f"{place}.evaluation.{name}", problems)
+    _at_least(1, experiment.evaluation.interval, f"{place}.evaluation.interval", problems)
     _positive(training.learning_rate, f"{place}.training.learning_rate", problems)
     if training.gradient_clip is not None:
         _positive(training.gradient_clip, f"{place}.training.gradient_clip", problems)
@@ -146,7 +154,7 @@ def _fits(place: str, experiment: Experiment, corpus: Corpus, problems: Problems
     if wanted >= corpus.tokens.train:
         problems.add(
             f"{place}.training.batch_size",
-            f"x sequence_length is {wanted} tokens a pass, but a client has {corpus.tokens.train}"
+            f"x sequence_length is {wanted} tokens a batch, but a client has {corpus.tokens.train}"
             f" (corpora.{experiment.corpus}.tokens.train); make the batch smaller or the text longer",
         )
 

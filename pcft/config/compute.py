@@ -14,6 +14,8 @@ class Compute:
     warmup_threads: int = 2
     finetune_threads: int = 1
     """Several one-thread jobs side by side get more done than one job on all cores."""
+    tokens_per_pass: int = 8192
+    """Most tokens, of all clients together, in one pass through the model: halve it if memory runs out."""
     gpu: int = 0
     """GPUs that a warm-up or fine-tuning job asks the scheduler for."""
     memory_mb: int = 4000

@@ -29,9 +29,9 @@ class Training:
 
     iterations: int = 500
     batch_size: int = 50
-    """Windows a client in one pass."""
+    """Windows a client."""
     accumulation: int = 4
-    """Passes whose gradients make one iteration."""
+    """Batches whose gradients make one iteration; how many passes they take is compute.tokens_per_pass's business."""
     sequence_length: int = 512
     dropout: float = 0.2
     """Replaces the base model's own dropout rates where they are above zero (GPT-2's three; Llama has none)."""
@@ -62,8 +62,6 @@ class Evaluation:
 
     interval: int = 25
     """Iterations between evaluations; the last iteration is always evaluated."""
-    batch_size: int = 8
-    """Windows a client in one pass; changes memory and speed, not results."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,17 +54,16 @@ def _dataclass(kind: Any, value: Any, place: str, problems: Problems) -> Any:
     if not isinstance(value, dict):
         problems.add(place or "the file", f"must hold settings ({', '.join(fields)}), not {_show(value)}")
         return None
-    hints = typing.get_type_hints(kind)
+    before = len(problems)
     for key in value:
         if key not in fields:
             problems.add(_join(place, key), f"is not a setting; known: {', '.join(fields)}{suggest(key, fields)}")
     for name, f in fields.items():
         if name not in value and f.default is f.default_factory is dataclasses.MISSING:
             problems.add(_join(place, name), "is missing")
-    before = len(problems)
+    hints = typing.get_type_hints(kind)
     given = {k: _read(hints[k], v, _join(place, k), problems) for k, v in value.items() if k in fields}
-    missing = any(n not in value and f.default is f.default_factory is dataclasses.MISSING for n, f in fields.items())
-    return kind(**given) if len(problems) == before and not missing else None
+    return kind(**given) if len(problems) == before else None
 
 
 def _optional(kind: Any, value: Any, place: str, problems: Problems) -> Any:
@@ -85,7 +84,9 @@ def _mapping(kind: Any, value: Any, place: str, problems: Problems) -> Any:
         problems.add(place, f"must map names to settings, not be {_show(value)}")
         return None
     for name in value:
-        if not isinstance(name, str) or not NAME.fullmatch(name):
+        if not isinstance(name, str):
+            problems.add(place, f"has the name {_show(name)}; names are text: write it in quotes")
+        elif not NAME.fullmatch(name):
             problems.add(place, f"has the name {_show(name)}; names are letters, digits, '-', '_' and '.', letters or digits first")
     return {str(name): _read(kind, v, _join(place, name), problems) for name, v in value.items()}
 
