@@ -1,4 +1,4 @@
-# `make help` lists the targets. PYTHON and TORCH may be set: make figures PYTHON=python3.12 TORCH='torch>=2.11'
+# `make help` lists the targets. PYTHON and TORCH may be set: make figures PYTHON=python3.12 TORCH=torch==2.12.0
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 CORES ?= all
@@ -6,7 +6,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint envs/constraints.txt
 
-.PHONY: help figures report test test-all lint format clean
+.PHONY: help figures test test-all lint format benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -32,6 +32,9 @@ format: $(VENV)/.dev ## format Python and Snakemake files
 	ruff format .
 	ruff check --fix .
 	snakefmt Snakefile rules
+
+benchmark: $(VENV)/.dev ## time what the training loop does in its own way against torch's way
+	python -m benchmarks.kernels
 
 clean: ## remove the environment and everything that was made
 	rm -rf $(VENV) .snakemake

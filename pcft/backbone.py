@@ -136,7 +136,7 @@ def _attention(
     """Causal attention, [rows, heads, t, d] -> [rows, t, heads, d], with keyed dropout on its weights.
 
     It is written out where torch's fused kernel cannot serve: it takes no masks of ours, and on a CPU in bfloat16
-    its backward pass takes two to three times as long as these four products (measured at 64 to 128 tokens).
+    forward and backward pass together take it longer than these four products (benchmarks/kernels.py).
     """
     rows, heads, t, d = query.shape
     groups = heads // key.shape[1]

@@ -153,6 +153,18 @@ def reorder_keys(workspace: Workspace) -> None:
     workspace.config = config
 
 
+def edited_document(workspace: Workspace) -> None:
+    workspace.edit("texts/sea/07.txt", "sea 7:", "sea seven:")
+
+
+def added_document(workspace: Workspace) -> None:
+    (workspace.folder / "texts/wood/99.txt").write_text("oak moss fern")
+
+
+def other_model(workspace: Workspace) -> None:
+    workspace.edit("tiny/config.json", '"resid_pdrop": 0.1', '"resid_pdrop": 0.2')
+
+
 MAIN = {"warmup": 1, "finetune": 2, "table": 1, "figure": 3}
 EDITS: list[tuple[str, Callable[[Workspace], None], dict[str, int]]] = [
     ("figure style", changed("figures.font_size", 9), {"figure": 6}),
@@ -170,6 +182,10 @@ EDITS: list[tuple[str, Callable[[Workspace], None], dict[str, int]]] = [
     ("files touched", touch, {}),
     ("keys in another order", reorder_keys, {}),
     ("threads", changed("compute.finetune_threads", 2), {}),
+    ("strategies in another order", changed("experiments.main.strategies", ["fedavg", "local"]), {"table": 1, "figure": 3}),
+    ("a document edited", edited_document, {CORPUS: 1, **ALL_RUNS}),
+    ("a document added", added_document, {CORPUS: 1, **ALL_RUNS}),
+    ("another model in the folder", other_model, {"model": 1, CORPUS: 1, **ALL_RUNS}),
 ]
 
 
