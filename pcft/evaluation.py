@@ -93,7 +93,8 @@ def predict(backbone: Backbone, adapters: Adapters, text: Grid, *, kept: int, la
                 positions = positions[-1:]
             hidden = backbone.hidden(text.inputs[:, window].expand(n, -1))[:, positions]
             for part in torch.split(hidden, max(1, CHUNK // n), dim=1):
-                top, left = _largest(F.linear(part, backbone.head).float(), kept, log_probabilities)
+                logits = F.linear(part.contiguous(), backbone.head)  # a product with strides is many times slower on a CPU
+                top, left = _largest(logits.float(), kept, log_probabilities)
                 values.append(top.values)
                 indices.append(top.indices)
                 rest.append(left)
