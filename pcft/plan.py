@@ -55,8 +55,8 @@ def local_weights(config: Config, model: str) -> list[str]:
     return [] if folder is None else sorted(str(f) for kind in ("*.json", "*.safetensors") for f in Path(folder).glob(kind))
 
 
-def check_files(config: Config) -> None:
-    """Look for the local files that the experiments need.
+def check_files(config: Config, file: str) -> None:
+    """Look for the local files that the experiments in the config file `file` need.
 
     Raises:
         PcftError: a line for each model folder or text file that is not there.
@@ -74,7 +74,7 @@ def check_files(config: Config) -> None:
                     f"{place} is '{source.files}', which no file matches; paths are relative to the folder in which Snakemake runs"
                 )
     if missing:
-        raise PcftError("\n".join(missing))
+        raise PcftError("\n".join(f"{file}: {line}" for line in missing))
 
 
 def write_settings(config: Config, results: Path, *, overwrite: bool = True) -> None:

@@ -11,9 +11,11 @@ from pcft.errors import PcftError
 from pcft.layout import MODEL_FILES
 from pcft.provenance import code_of
 
+source = ", ".join(Path(file).name for file in workflow.configfiles) or "--config"
+
 try:
-    settings = load(config, ", ".join(Path(file).name for file in workflow.configfiles) or "--config")
-    plan.check_files(settings)
+    settings = load(config, source)
+    plan.check_files(settings, source)
 except PcftError as error:
     raise WorkflowError(str(error)) from None
 

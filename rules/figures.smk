@@ -10,7 +10,11 @@ rule figure:
     output:
         pdf="results/figures/{figure}-{experiment}.pdf",
         png=report(
-            "results/figures/{figure}-{experiment}.png", caption="captions/figure.rst", category="Figures", subcategory="{experiment}"
+            "results/figures/{figure}-{experiment}.png",
+            caption="captions/figure.rst",
+            category="Figures",
+            subcategory="{experiment}",
+            labels={"figure": "{figure}"},
         ),
     log:
         "results/logs/figure/{figure}-{experiment}.log",

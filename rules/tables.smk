@@ -5,7 +5,13 @@ rule table:
     input:
         lambda wildcards: runs_of(wildcards.experiment, "metrics.parquet"),
     output:
-        report("results/tables/final-{experiment}.csv", caption="captions/final-table.rst", category="Tables", subcategory="{experiment}"),
+        report(
+            "results/tables/final-{experiment}.csv",
+            caption="captions/final-table.rst",
+            category="Tables",
+            subcategory="{experiment}",
+            labels={"table": "final loss and perplexity"},
+        ),
         markdown="results/tables/final-{experiment}.md",
         latex="results/tables/final-{experiment}.tex",
     log:

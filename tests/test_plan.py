@@ -54,14 +54,14 @@ def test_missing_files_are_named_before_any_job(tiny_config: dict[str, Any], tmp
     monkeypatch.chdir(tmp_path)
     config = load(tiny_config, "my.yaml")
     with pytest.raises(PcftError) as caught:
-        plan.check_files(config)
+        plan.check_files(config, "my.yaml")
     lines = str(caught.value).splitlines()
-    assert lines[0].startswith("models.tiny.folder is 'tiny', where there is no config.json")
-    assert lines[1].startswith("corpora.places.categories.sea.files is 'texts/sea/*.txt', which no file matches")
+    assert lines[0].startswith("my.yaml: models.tiny.folder is 'tiny', where there is no config.json")
+    assert lines[1].startswith("my.yaml: corpora.places.categories.sea.files is 'texts/sea/*.txt', which no file matches")
     assert len(lines) == 4
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny/config.json").write_text("{}")
     for category in ("sea", "wood", "city"):
         (tmp_path / "texts" / category).mkdir(parents=True)
         (tmp_path / "texts" / category / "a.txt").write_text("a")
-    plan.check_files(config)
+    plan.check_files(config, "my.yaml")
