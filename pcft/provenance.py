@@ -19,6 +19,12 @@ def code_of(module: str) -> str:
     does so for the stages that import the edited module and for no other. Snakemake itself does not look into
     modules that a shell command imports.
     """
+    texts = (f"{name}\n{_normalised(name)}" for name in sorted(modules_of(module)))
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+
+def modules_of(module: str) -> set[str]:
+    """Return `module` and all modules of this package that it imports, directly or not, wherever in their code."""
     seen: set[str] = set()
     waiting = [module]
     while waiting:
@@ -26,7 +32,7 @@ def code_of(module: str) -> str:
         if name not in seen:
             seen.add(name)
             waiting += _imports(name)
-    return hashlib.sha256("\n".join(f"{name}\n{_normalised(name)}" for name in sorted(seen)).encode()).hexdigest()[:16]
+    return seen
 
 
 @functools.cache

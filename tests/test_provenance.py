@@ -68,15 +68,7 @@ def test_code_of(package: Path, code: Hash, module: str, old: str, new: str, cha
 
 def test_figures_and_training_are_apart(code: Hash) -> None:
     """An edit to a figure, or to its settings, must not invalidate a training run."""
-    seen: dict[str, set[str]] = {}
-    for stage in ("finetuning", "figures", "corpora", "models", "tables"):
-        waiting, found = [f"pcft.{stage}"], set()
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting += provenance._imports(name)
-        seen[stage] = found
+    seen = {stage: provenance.modules_of(f"pcft.{stage}") for stage in ("finetuning", "figures", "corpora", "models", "tables")}
     for stage, modules in seen.items():
         assert not modules & {f"pcft.{other}" for other in (*seen, "wheels") if other != stage}, f"stage {stage} imports another"
     assert not seen["finetuning"] & {"pcft.config.figures", "pcft.sources", "pcft.config.corpora", "pcft.provenance"}
