@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pcft import __version__
+from pcft.config.compute import Compute
 from pcft.config.parsing import Problems, read
 from pcft.errors import PcftError
 
@@ -149,7 +150,9 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
         sub.add_argument("--seed", type=int, required=True)
         sub.add_argument("--threads", type=int, default=1)
-        sub.add_argument("--tokens-per-pass", type=int, default=8192, help="most tokens, of all clients together, in one pass")
+        sub.add_argument(
+            "--tokens-per-pass", type=int, default=Compute.tokens_per_pass, help="most tokens, of all clients together, in one pass"
+        )
         sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
         if name == "finetune":
             sub.add_argument("--warmup", type=Path, required=True, help="output folder of the warm-up")

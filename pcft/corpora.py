@@ -109,11 +109,11 @@ class _Dealer:
         return rows
 
     def _too_little(self, category: str) -> str:
-        t, share = self.corpus.tokens, len(self.texts)
+        t, categories = self.corpus.tokens, len(self.texts)
         there = sum(len(self.encoding.encode(d.text, d.id)) + 1 for d in self.texts[category])
-        matrix = MIXTURES[self.corpus.mixture](self.corpus.clients, share)
+        matrix = MIXTURES[self.corpus.mixture](self.corpus.clients, categories)
         column = list(self.texts).index(category)
-        needed = sum(row[column] for row in matrix) * (t.train + t.validation + t.test) + t.reference / share
+        needed = sum(row[column] for row in matrix) * (t.train + t.validation + t.test) + t.reference / categories
         return (
             f"categories.{category}: has {there} tokens in {len(self.texts[category])} documents without duplicates, but "
             f"{self.corpus.clients} clients need about {needed:.0f}, each split documents of its own; "

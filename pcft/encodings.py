@@ -89,25 +89,22 @@ def _byte_of() -> dict[str, int]:
 BYTE_OF = _byte_of()
 
 
-def _special(description: dict[str, Any]) -> dict[str, int]:
-    return {entry["content"]: entry["id"] for entry in description.get("added_tokens", [])}
-
-
 def _missing_bytes(description: dict[str, Any]) -> set[int]:
     """Return the bytes that a byte-level vocabulary cannot express; none for other kinds."""
-    if description["model"]["type"] != "BPE" or _pattern(description) is None:
+    if _pattern(description) is None:
         return set()
     vocabulary = description["model"]["vocab"]
     return {byte for character, byte in BYTE_OF.items() if character not in vocabulary}
 
 
 def _pattern(description: dict[str, Any]) -> str | None:
-    """Return the splitting pattern that equals the tokenizer's own, or None where it is not known to have one."""
+    """Return the splitting pattern of a byte-level BPE tokenizer, or None where it is another kind or has an unknown one."""
     steps = description.get("pre_tokenizer") or {}
     steps = steps.get("pretokenizers", [steps])
     kinds = [step.get("type") for step in steps]
     if (
-        description.get("normalizer")
+        description["model"]["type"] != "BPE"
+        or description.get("normalizer")
         or kinds[-1] != "ByteLevel"
         or steps[-1].get("add_prefix_space")
         or not steps[-1].get("use_regex", True)
@@ -122,16 +119,15 @@ def _pattern(description: dict[str, Any]) -> str | None:
 
 def _as_tiktoken(description: dict[str, Any]) -> tiktoken.Encoding | None:
     """Return the tokenizer as tiktoken's, if it is byte-level BPE whose merges come in the order of their ids."""
-    pattern = _pattern(description)
-    plain = [entry for entry in description.get("added_tokens", []) if not entry["special"]]
-    if pattern is None or plain or description["model"]["type"] != "BPE":
+    pattern, added = _pattern(description), description.get("added_tokens", [])
+    if pattern is None or not all(token["special"] for token in added):
         return None
     vocabulary: dict[str, int] = description["model"]["vocab"]
     merges = [m.split(" ") if isinstance(m, str) else m for m in description["model"]["merges"]]
     ids = [vocabulary["".join(pair)] for pair in merges]
     if ids != sorted(ids):
         return None
-    special = _special(description)
+    special = {token["content"]: token["id"] for token in added}
     ranks = {
         bytes(BYTE_OF[c] for c in token): i for token, i in vocabulary.items() if token not in special and set(token) <= BYTE_OF.keys()
     }

@@ -42,7 +42,7 @@ class Job:
     corpus: Path
     output: Path
     device: torch.device
-    tokens_per_pass: int = 8192
+    tokens_per_pass: int
 
 
 def warmup(job: Job) -> None:

@@ -46,7 +46,7 @@ def run(job: Job, source: Any, **changes: Any) -> pd.DataFrame:
 
 @pytest.fixture
 def job(model_folders: dict[str, Path], corpus: Path, tmp_path: Path) -> Job:
-    return Job(RUN, 1, model_folders["gpt2"], corpus, tmp_path / "run", CPU)
+    return Job(RUN, 1, model_folders["gpt2"], corpus, tmp_path / "run", CPU, tokens_per_pass=8192)
 
 
 @pytest.mark.parametrize("warm", [0, 1, 4])

@@ -31,7 +31,15 @@ def test_cuda_gives_the_cpus_losses(model_folders: dict[str, Path], tmp_path: Pa
     """Dropout included: masks are the same numbers on every device."""
     results = {}
     for device in ("cpu", "cuda"):
-        job = Job(RUN, 1, model_folders["gpt2"], random_corpus(tmp_path / "corpus"), tmp_path / device / "warmup", torch.device(device))
+        job = Job(
+            RUN,
+            1,
+            model_folders["gpt2"],
+            random_corpus(tmp_path / "corpus"),
+            tmp_path / device / "warmup",
+            torch.device(device),
+            tokens_per_pass=8192,
+        )
         warmup(job)
         strategy = dataclasses.replace(RUN, strategy_name=source, strategy=Strategy(trust=source))  # type: ignore[arg-type]
         finetune(dataclasses.replace(job, run=strategy, output=tmp_path / device / source), tmp_path / device / "warmup")

@@ -219,6 +219,17 @@ def test_a_config_file_replaces_the_default_whole(workspace: Workspace) -> None:
     output = workspace.run("-n", "--configfile", "mine.yaml")
     assert "results/runs/mine/local" in output
     assert "results/runs/main" not in output
+    workspace.run("--configfile", "mine.yaml")  # the report, too, must be that file's
+    report = (workspace.folder / "results/report.html").read_text()
+    assert "trust-mine.png" in report
+    assert "trust-main.png" not in report
+
+
+def test_settings_from_the_command_line_reach_the_report(workspace: Workspace) -> None:
+    """Snakemake hands over text alone: enough for the device, and the nested call must take it as it was given."""
+    workspace.run("--config", "compute={'device': 'auto'}", "--forcerun", "report")
+    log = (workspace.folder / "results/logs/report.log").read_text()
+    assert "extended by additional config specified via the command line" in log
 
 
 def test_wrong_settings_stop_before_any_job(workspace: Workspace) -> None:
