@@ -31,6 +31,7 @@ localrules:
     tables,
     figures,
     wheel,
+    repository,
     table,
     figure,
     report,

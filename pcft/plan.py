@@ -6,11 +6,12 @@ Standard library only, because parsing the workflow imports it.
 from __future__ import annotations
 
 import dataclasses
-import glob
+import platform
 from pathlib import Path
 from typing import Any
 
-from pcft.config.corpora import CorpusJob
+from pcft import globs
+from pcft.config.corpora import CorpusJob, Source
 from pcft.config.experiments import Experiment, Run
 from pcft.config.models import ModelJob
 from pcft.config.schema import Config
@@ -27,8 +28,12 @@ def settings_files(config: Config) -> dict[str, Any]:
     """
     files: dict[str, Any] = {"figures/settings.json": config.figures}
     for name, model in config.models.items():
-        files[f"models/{name}/settings.json"] = ModelJob(model=model, wheel=config.wheels.get(model.wheel or ""))
-    for corpus, tokenizer in corpora(config):
+        files[f"models/{name}/settings.json"] = ModelJob(
+            model=model, wheel=config.wheels.get(model.wheel or ""), repository=config.hub.get(model.hub or "")
+        )
+    for name, repository in config.hub.items():
+        files[f"downloads/{name}/settings.json"] = repository
+    for corpus, tokenizer in declared_corpora(config):
         files[f"corpora/{corpus}/{tokenizer}/settings.json"] = corpus_job(config, corpus, tokenizer)
     for name, experiment in config.experiments.items():
         files[f"runs/{name}/settings.json"] = {
@@ -45,8 +50,13 @@ def settings_files(config: Config) -> dict[str, Any]:
 
 def local_texts(config: Config, corpus: str) -> list[str]:
     """Return the files on this machine that a corpus is made from."""
-    patterns = [source.files for source in config.corpora[corpus].categories.values() if source.wheel is None]
-    return sorted({file for pattern in patterns for file in glob.glob(pattern, recursive=True) if Path(file).is_file()})
+    sources = config.corpora[corpus].categories.values()
+    zips = {source.zip for source in sources if source.zip}
+    return sorted(zips.union(*(globs.local(source.files) for source in sources if _on_this_machine(source))))
+
+
+def _on_this_machine(source: Source) -> bool:
+    return not (source.wheel or source.hub or source.zip or source.python)
 
 
 def local_weights(config: Config, model: str) -> list[str]:
@@ -68,11 +78,12 @@ def check_files(config: Config, file: str) -> None:
             missing.append(f"models.{name}.folder is '{folder}', where there is no config.json; it must be a Hugging Face model folder")
     for name in sorted({e.corpus for e in config.experiments.values()}):
         for category, source in config.corpora[name].categories.items():
-            if source.wheel is None and next(glob.iglob(source.files, recursive=True), None) is None:
-                place = f"corpora.{name}.categories.{category}.files"
-                missing.append(
-                    f"{place} is '{source.files}', which no file matches; paths are relative to the folder in which Snakemake runs"
-                )
+            place = f"corpora.{name}.categories.{category}"
+            relative = "paths are relative to the folder in which Snakemake runs"
+            if _on_this_machine(source) and not globs.local(source.files):
+                missing.append(f"{place}.files is '{', '.join(source.files)}', which no file matches; {relative}")
+            if source.zip is not None and not Path(source.zip).is_file():
+                missing.append(f"{place}.zip is '{source.zip}', which is no file; {relative}")
     if missing:
         raise PcftError("\n".join(f"{file}: {line}" for line in missing))
 
@@ -91,15 +102,22 @@ def corpora(config: Config) -> list[tuple[str, str]]:
     return sorted({(e.corpus, e.model) for e in config.experiments.values()})
 
 
+def declared_corpora(config: Config) -> list[tuple[str, str]]:
+    """Return all (corpus, tokenizer) pairs that can be asked for."""
+    return [(corpus, model) for corpus in config.corpora for model in config.models]
+
+
 def corpus_job(config: Config, name: str, tokenizer: str) -> CorpusJob:
     """Return the settings of one corpus."""
     corpus = config.corpora[name]
-    wheels = {source.wheel: config.wheels[source.wheel] for source in corpus.categories.values() if source.wheel}
+    sources = corpus.categories.values()
     return CorpusJob(
         name=name,
         corpus=corpus,
         categories=tuple(corpus.categories),
-        wheels=wheels,
+        wheels={source.wheel: config.wheels[source.wheel] for source in sources if source.wheel},
+        hub={source.hub: config.hub[source.hub] for source in sources if source.hub},
+        python=platform.python_version() if any(source.python for source in sources) else None,
         tokenizer=tokenizer,
         end_of_text=config.models[tokenizer].end_of_text,
     )

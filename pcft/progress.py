@@ -9,6 +9,39 @@ from datetime import timedelta
 from tqdm import tqdm
 
 
+class Reading:
+    """Shows how many documents have been read, how many tokens they made, and the rates of both."""
+
+    def __init__(self, what: str, *, every: float = 10.0) -> None:
+        """Args: what: is read; every: least seconds between two log lines."""
+        self.what, self.every = what, every
+        self.documents = self.tokens = 0
+        self.began = self.shown = time.perf_counter()
+        self.bar = tqdm(desc=what, unit=" documents", dynamic_ncols=True) if sys.stderr.isatty() else None
+
+    def step(self, documents: int, tokens: int) -> None:
+        """Note that some more were read."""
+        self.documents += documents
+        self.tokens += tokens
+        now = time.perf_counter()
+        if self.bar is not None:
+            self.bar.set_postfix_str(f"{self.tokens} tokens, {self.tokens / (now - self.began):.0f} tokens/s", refresh=False)
+            self.bar.update(documents)
+        elif now - self.shown >= self.every:
+            self.shown = now
+            print(self, flush=True)
+
+    def __str__(self) -> str:
+        seconds = time.perf_counter() - self.began
+        return f"{self.what}: {self.documents} documents read, {self.tokens} tokens, {self.tokens / seconds:.0f} tokens/s"
+
+    def close(self) -> None:
+        """Leave the terminal as it was, with a line about the whole."""
+        if self.bar is not None:
+            self.bar.close()
+        print(self, flush=True)
+
+
 class Progress:
     """Shows iteration, mean loss, tokens per second and time left."""
 

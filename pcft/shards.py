@@ -18,11 +18,11 @@ from pcft.files import replacing, sha256_of
 
 @dataclass(frozen=True)
 class Row:
-    """A document: its stable id, its category and its tokens, the end-of-text token last."""
+    """A document: its stable id, its category and its tokens (integers [tokens]), the end-of-text token last."""
 
     document: str
     category: str
-    tokens: Sequence[int]
+    tokens: np.ndarray
 
 
 def write(rows: Sequence[Row], path: Path, *, tokenizer: str, vocabulary: int, end_of_text: int) -> None:
@@ -32,7 +32,10 @@ def write(rows: Sequence[Row], path: Path, *, tokenizer: str, vocabulary: int, e
         [("document", pa.string()), ("category", pa.string()), ("tokens", pa.list_(kind))],
         metadata={"tokenizer": tokenizer, "vocabulary": str(vocabulary), "end_of_text": str(end_of_text)},
     )
-    columns = [[row.document for row in rows], [row.category for row in rows], [list(row.tokens) for row in rows]]
+    values = np.concatenate([row.tokens for row in rows]) if rows else np.zeros(0)
+    offsets = np.cumsum([0, *(len(row.tokens) for row in rows)], dtype=np.int32)
+    tokens = pa.ListArray.from_arrays(offsets, pa.array(values.astype(kind.to_pandas_dtype())))
+    columns = [pa.array([row.document for row in rows], pa.string()), pa.array([row.category for row in rows], pa.string()), tokens]
     with replacing(path) as temporary:
         pq.write_table(pa.table(columns, schema=schema), temporary, compression="zstd")
 

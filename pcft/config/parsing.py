@@ -1,6 +1,7 @@
 """From the plain dicts and lists of a YAML file to the dataclasses of this package, with every mistake named.
 
-`read` works on any frozen dataclass made of str, int, float, bool, None, Literal, tuples, dicts and dataclasses.
+`read` works on any frozen dataclass made of str, int, float, bool, None, Literal, tuples, dicts and dataclasses. A
+single value where a list of any length is wanted is a list of one.
 """
 
 from __future__ import annotations
@@ -26,6 +27,22 @@ class Problems(list[str]):
         """Note that the setting at `place` is wrong."""
         self.append(f"{place} {message}")
 
+    def known(self, name: str, known: Iterable[str], place: str, section: str) -> None:
+        """Note that `name` is not among those that `section` declares, if so."""
+        known = list(known)
+        if name not in known:
+            self.add(place, f"is '{name}', which {section} does not declare; known: {', '.join(known) or 'none'}{suggest(name, known)}")
+
+    def at_least(self, least: int, value: float, place: str) -> None:
+        """Note that `value` is under `least`, if so."""
+        if not value >= least:
+            self.add(place, f"is {value}; it must be at least {least}")
+
+    def positive(self, value: float, place: str) -> None:
+        """Note that `value` is not above zero and finite, if so."""
+        if not 0 < value < float("inf"):
+            self.add(place, f"is {value}; it must be above 0")
+
 
 def read(kind: type[T], value: Any, place: str, problems: Problems) -> T | None:
     """Return `value` as a `kind`, or None after adding to `problems` what is wrong with it."""
@@ -39,7 +56,7 @@ def _read(kind: Any, value: Any, place: str, problems: Problems) -> Any:
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, value, place, problems)
     if origin in (Union, types.UnionType):
-        return _optional(kind, value, place, problems)
+        return _union(kind, value, place, problems)
     if origin is Literal:
         return _choice(get_args(kind), value, place, problems)
     if origin is dict:
@@ -66,10 +83,14 @@ def _dataclass(kind: Any, value: Any, place: str, problems: Problems) -> Any:
     return kind(**given) if len(problems) == before else None
 
 
-def _optional(kind: Any, value: Any, place: str, problems: Problems) -> Any:
+def _union(kind: Any, value: Any, place: str, problems: Problems) -> Any:
+    """X | None, or several kinds of scalars."""
     options = [option for option in get_args(kind) if option is not type(None)]
-    assert len(options) == 1, "only X | None is used"
-    return None if value is None else _read(options[0], value, place, problems)
+    if len(options) == 1:
+        return None if value is None else _read(options[0], value, place, problems)
+    if type(value) not in options:
+        problems.add(place, f"must be {' or '.join(PLURAL[option] for option in options)}, not {_show(value)}")
+    return value
 
 
 def _choice(options: tuple[Any, ...], value: Any, place: str, problems: Problems) -> Any:
@@ -86,12 +107,14 @@ def _mapping(kind: Any, value: Any, place: str, problems: Problems) -> Any:
     for name in value:
         if not isinstance(name, str):
             problems.add(place, f"has the name {_show(name)}; names are text: write it in quotes")
-        elif not NAME.fullmatch(name):
+        elif dataclasses.is_dataclass(kind) and not NAME.fullmatch(name):
             problems.add(place, f"has the name {_show(name)}; names are letters, digits, '-', '_' and '.', letters or digits first")
     return {str(name): _read(kind, v, _join(place, name), problems) for name, v in value.items()}
 
 
 def _sequence(kinds: tuple[Any, ...], value: Any, place: str, problems: Problems) -> Any:
+    if kinds[-1] is Ellipsis and isinstance(value, (str, int, float)):
+        value = [value]
     if not isinstance(value, (list, tuple)):
         problems.add(place, f"must be a list, not {_show(value)}")
         return None

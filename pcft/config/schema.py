@@ -9,6 +9,7 @@ from pcft.config.compute import Compute
 from pcft.config.corpora import Corpus
 from pcft.config.experiments import Experiment, Strategy, TrustSource
 from pcft.config.figures import Figures
+from pcft.config.hub import Repository
 from pcft.config.models import Model, Wheel
 
 
@@ -17,6 +18,7 @@ class Config:
     """A whole config file."""
 
     wheels: dict[str, Wheel] = field(default_factory=dict)
+    hub: dict[str, Repository] = field(default_factory=dict)
     models: dict[str, Model]
     corpora: dict[str, Corpus]
     experiments: dict[str, Experiment]

@@ -1,0 +1,45 @@
+"""The data card of a corpus: what went into it, what came out, and how far the clients' texts are apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass
+class Counts:
+    """What became of the records of one category."""
+
+    read: int = 0
+    empty: int = 0
+    duplicates: int = 0
+    documents: int = 0
+    """Neither empty nor duplicates: those that could be dealt."""
+    characters: int = 0
+    """Of these documents."""
+
+
+def divergence(frequencies: Sequence[np.ndarray]) -> list[list[float]]:
+    """Return the Jensen-Shannon divergence between the clients' token distributions, in bits: 0 for equal ones, 1 for disjoint ones.
+
+    Two samples of one distribution are apart as well, the more the fewer tokens they have.
+
+    Args:
+        frequencies: how often each token occurs in a client's training text, one array [vocabulary] a client.
+    """
+    shares = [f / f.sum() for f in frequencies]
+    n = len(shares)
+    matrix = np.zeros((n, n))
+    for i in range(n):
+        for j in range(i):
+            middle = (shares[i] + shares[j]) / 2
+            matrix[i, j] = matrix[j, i] = (_relative_entropy(shares[i], middle) + _relative_entropy(shares[j], middle)) / 2
+    rounded: list[list[float]] = matrix.round(6).tolist()
+    return rounded
+
+
+def _relative_entropy(p: np.ndarray, q: np.ndarray) -> float:
+    there = p > 0
+    return float((p[there] * np.log2(p[there] / q[there])).sum())

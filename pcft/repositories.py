@@ -1,0 +1,172 @@
+"""Stage `repository`: files of a repository on the Hugging Face hub, at a pinned revision, and no more than is wanted."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import huggingface_hub
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from huggingface_hub import errors
+
+from pcft import fetched, globs, seeding
+from pcft.config.hub import Repository
+from pcft.errors import PcftError
+
+T = TypeVar("T")
+NUMBERED = re.compile(r"(.*-)(\d{5})(-of-)(\d{5})(\..*)")  # train-00003-of-00041.parquet
+
+
+def fetch(repository: Repository, output: Path) -> None:
+    """Write the wanted files to `output`/files and their checksums to `output`/manifest.json.
+
+    Whole files go through the cache of `huggingface_hub`, so that they are fetched once for all programs of a machine
+    and are found there without a network. Parts of parquet files are read by ranges.
+
+    Raises:
+        PcftError: repository, revision or files do not exist, or there is no network.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output, prefix=".fetching-") as folder:
+        building = Path(folder) / fetched.FILES
+        building.mkdir()
+        _explained(repository, lambda: _parts(repository, building) if repository.partial else _whole(repository, building))
+        shutil.rmtree(output / fetched.FILES, ignore_errors=True)
+        building.rename(output / fetched.FILES)
+    fetched.describe(repository, output)
+
+
+def _explained(repository: Repository, work: Callable[[], T]) -> T:
+    """Turn the hub's errors into one line."""
+    name = f"hub: {repository.kind} {repository.repository}"
+    try:
+        return work()
+    except errors.RevisionNotFoundError:
+        raise PcftError(f"{name}: has no revision {repository.revision}; give the commit that its page on the hub shows") from None
+    except errors.RepositoryNotFoundError:
+        raise PcftError(f"{name}: does not exist, or is private; check its name, or log in to the hub") from None
+    except errors.EntryNotFoundError as error:
+        raise PcftError(f"{name}: a file is not there at revision {repository.revision} ({_first_line(error)})") from None
+    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, errors.HfHubHTTPError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
+            raise  # the disk's, not the network's
+        raise PcftError(f"{name}: cannot be fetched ({_first_line(error)}); check the network") from None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _whole(repository: Repository, folder: Path) -> None:
+    """Link or copy the wanted files out of the hub's cache."""
+    snapshot = Path(_snapshot(repository))
+    names = _complete(repository, (p.relative_to(snapshot).as_posix() for p in snapshot.rglob("*") if p.is_file()))
+    for name in names:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = (snapshot / name).resolve()
+        try:
+            os.link(source, target)
+        except OSError:  # another file system
+            shutil.copyfile(source, target)
+
+
+def _snapshot(repository: Repository) -> str:
+    """Return the cache's folder for the revision, with the wanted files fetched where they were not there."""
+    where: dict[str, Any] = {"repo_id": repository.repository, "repo_type": repository.kind, "revision": repository.revision}
+    try:
+        wanted = _complete(repository, huggingface_hub.HfApi().list_repo_files(**where))
+    except (errors.OfflineModeIsEnabled, OSError) as error:
+        if isinstance(error, errors.HfHubHTTPError):
+            raise
+        return str(huggingface_hub.snapshot_download(**where, local_files_only=True))
+    return str(huggingface_hub.snapshot_download(**where, allow_patterns=[_escaped(name) for name in wanted]))
+
+
+def _escaped(name: str) -> str:
+    return re.sub(r"([*?[])", r"[\1]", name)
+
+
+def _complete(repository: Repository, there: Any) -> list[str]:
+    """Return the wanted ones of the files that are there, all of which must be.
+
+    Raises:
+        PcftError: a glob takes no file, or one of a numbered set (-00003-of-00041) is missing.
+    """
+    there = list(there)
+    for pattern in repository.files:
+        if not pattern.startswith("!") and not globs.select(there, [pattern]):
+            raise PcftError(
+                f"hub: {repository.kind} {repository.repository}: has no file {pattern} at revision {repository.revision}; "
+                f"it has {', '.join(sorted(there)[:8])}{', …' if len(there) > 8 else ''}"
+            )
+    found = globs.select(there, repository.files)
+    matches = [match for name in found if (match := NUMBERED.fullmatch(name))]
+    siblings = {f"{m[1]}{i:05d}{m[3]}{m[4]}{m[5]}" for m in matches for i in range(int(m[4]))}
+    missing = sorted(set(globs.select(siblings, repository.files)) - set(found)) if siblings else []
+    if missing:
+        raise PcftError(f"hub: {repository.kind} {repository.repository}: {missing[0]} is missing; fetch it where there is a network")
+    return found
+
+
+def _parts(repository: Repository, folder: Path) -> None:
+    """Read the wanted rows and columns by ranges, and write them to one parquet file."""
+    filesystem = huggingface_hub.HfFileSystem()
+    root = f"{'datasets/' * (repository.kind == 'dataset')}{repository.repository}@{repository.revision}"
+    there = huggingface_hub.HfApi().list_repo_files(repository.repository, repo_type=repository.kind, revision=repository.revision)
+    files = [filesystem.open(f"{root}/{name}", block_size=1 << 20) for name in _complete(repository, there)]
+    rows, writer = 0, None
+    try:
+        for table in _groups(repository, [pq.ParquetFile(file) for file in files]):
+            writer = writer or pq.ParquetWriter(folder / "part.parquet", table.schema, compression="zstd")
+            if len(table):
+                writer.write_table(table)
+            rows += len(table)
+            if repository.rows is not None and rows >= repository.rows:
+                break
+        print(f"{repository.repository}: {rows} rows", flush=True)
+    except pa.ArrowInvalid as error:
+        raise PcftError(f"hub: {repository.repository}: not parquet ({_first_line(error)})") from None
+    finally:
+        if writer is not None:
+            writer.close()
+        for file in files:
+            file.close()
+    if not rows:
+        wanted = ", ".join(f"{name} = {' or '.join(map(str, values))}" for name, values in repository.where.items())
+        raise PcftError(f"hub: {repository.repository}: no row has {wanted or 'anything'}")
+
+
+def _groups(repository: Repository, files: Sequence[pq.ParquetFile]) -> Iterator[pa.Table]:
+    """Yield the wanted rows of one row group after another, in an order drawn over all files if not all are wanted."""
+    for file in files:
+        for column in (*repository.columns, *repository.where):
+            if column not in file.schema_arrow.names:
+                raise PcftError(f"hub: {repository.repository}: has no column '{column}'; it has {', '.join(file.schema_arrow.names)}")
+    groups = [(f, g) for f, file in enumerate(files) for g in range(file.num_row_groups)]
+    if repository.rows is not None:
+        groups.sort(key=lambda group: seeding.derive(0, "row groups", *group))
+    columns = list(repository.columns) or None
+    for f, g in groups:
+        keep = None
+        if repository.where:
+            deciding = files[f].read_row_group(g, columns=list(repository.where))
+            keep = _mask(deciding, repository)
+            if not pc.any(keep).as_py():
+                continue  # the other columns of this group are not read
+        table = files[f].read_row_group(g, columns=columns)
+        yield table.filter(keep) if keep is not None else table
+
+
+def _mask(table: pa.Table, repository: Repository) -> Any:
+    """Return which rows have the wanted values."""
+    rows = zip(*(table[name].to_pylist() for name in repository.where), strict=True)
+    wanted = list(repository.where.values())
+    return pa.array([all(value in values for value, values in zip(row, wanted, strict=True)) for row in rows], pa.bool_())

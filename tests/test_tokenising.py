@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pcft.dealing import HIGHEST
+from pcft.errors import PcftError
+from pcft.readers import Batch
+from pcft.tokenising import Documents, Tokeniser, clean, name_of
+from tests.conftest import WORDS, sentences
+from tests.test_encodings import END, lacking
+
+TEXTS = [text for category in WORDS for text in sentences(category, 40)]
+
+
+def batch(texts: list[str]) -> Batch:
+    return Batch(texts, [f"file, line {i}" for i in range(len(texts))])
+
+
+def tokenise(folder: Path, batches: list[list[str]], processes: int = 1, bound: int = HIGHEST) -> list[Documents]:
+    with Tokeniser(folder, END, seed=3, processes=processes) as tokeniser:
+        return list(tokeniser.documents(map(batch, batches), lambda b: [bound] * len(b.texts)))
+
+
+def test_any_number_of_processes(model_folders: dict[str, Path]) -> None:
+    parts = [TEXTS[i : i + 7] for i in range(0, len(TEXTS), 7)]
+    alone, three = (tokenise(model_folders["gpt2"], parts, n) for n in (1, 3))
+    assert len(alone) == len(three) == len(parts)
+    for one, other in zip(alone, three, strict=True):
+        assert one.batch == other.batch
+        assert one.names.tolist() == other.names.tolist()
+        assert one.keys.tolist() == other.keys.tolist()
+        for a, b in zip(one.tokens, other.tokens, strict=True):
+            assert a is not None
+            assert b is not None
+            assert a.tolist() == b.tolist()
+
+
+def test_documents(model_folders: dict[str, Path]) -> None:
+    (done,) = tokenise(model_folders["gpt2"], [["sea  \n wave", " \x00\t", "sea wave\x06", "tide"]])
+    assert done.names[0] == done.names[2] == name_of("sea wave")
+    assert done.names[0] != done.names[3]
+    assert done.keys[0] == done.keys[2]
+    assert done.characters.tolist() == [11, 0, 8, 4]
+    assert done.tokens[1] is None
+    assert [t is None for t in done.tokens] == [False, True, False, False]
+
+
+def test_only_what_is_wanted_is_tokenised(model_folders: dict[str, Path]) -> None:
+    (every,) = tokenise(model_folders["gpt2"], [TEXTS])
+    bound = int(sorted(every.keys)[9])
+    (few,) = tokenise(model_folders["gpt2"], [TEXTS], bound=bound)
+    assert sum(t is not None for t in few.tokens) == 10
+    assert few.names.tolist() == every.names.tolist()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_byte_that_the_vocabulary_lacks(tmp_path: Path, processes: int) -> None:
+    lacking(0xC3, tmp_path)
+    with pytest.raises(PcftError, match=r"^file, line 1: the tokenizer's vocabulary lacks byte 0xC3, which this document holds"):
+        tokenise(tmp_path, [["plain", "é"], ["plain"]], processes, bound=-1)  # whether it is wanted or not
+
+
+@given(st.text())
+def test_clean(text: str) -> None:
+    cleaned = clean(text)
+    assert cleaned == clean(cleaned) == cleaned.strip()
+    assert cleaned.encode().decode() == cleaned
+    assert not any(ord(c) < 32 and c not in "\t\n\r" for c in cleaned)
+    assert name_of(cleaned) == name_of(f" {cleaned}\n") == name_of(cleaned.replace(" ", "\t\n"))
