@@ -20,6 +20,17 @@ class Counts:
     characters: int = 0
     """Of these documents."""
 
+    def note(self, characters: int, *, fresh: bool) -> None:
+        """Note a record with a text of so many characters, which came for the first time or not."""
+        self.read += 1
+        if not characters:
+            self.empty += 1
+        elif not fresh:
+            self.duplicates += 1
+        else:
+            self.documents += 1
+            self.characters += characters
+
 
 def divergence(frequencies: Sequence[np.ndarray]) -> list[list[float]]:
     """Return the Jensen-Shannon divergence between the clients' token distributions, in bits: 0 for equal ones, 1 for disjoint ones.

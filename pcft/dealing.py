@@ -22,12 +22,12 @@ class Held:
     Attributes:
         name: 64 bits that stand for its text.
         tokens: uint32 [tokens], without the end-of-text token.
-        characters: of the text that the tokens stand for.
+        characters: of the text that the tokens stand for; None if it was cut.
     """
 
     name: int
     tokens: np.ndarray
-    characters: int
+    characters: int | None
 
     @property
     def length(self) -> int:

@@ -206,6 +206,15 @@ def test_the_card(job: CorpusJob, texts: Path, model_folders: dict[str, Path], t
     assert (divergence[~np.eye(3, dtype=bool)] > 0.3).all()  # different words
 
 
+def test_long_documents_are_cut(job: CorpusJob, model_folders: dict[str, Path], tmp_path: Path) -> None:
+    manifest = build(change(job, tokens=dataclasses.replace(BUDGET, longest=20)), model_folders["gpt2"], tmp_path)
+    found = rows(tmp_path, shard_name(0, "train"))
+    assert [len(row["tokens"]) for row in found].count(20) == 15
+    assert sum(len(row["tokens"]) for row in found) == 301
+    decoded = [Encoding(model_folders["gpt2"], END).decode(row["tokens"][:-1]) for row in found]
+    assert manifest["shards"][shard_name(0, "train")]["characters"] == sum(map(len, decoded))
+
+
 def test_too_little_text_for_so_many_clients(job: CorpusJob, model_folders: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(PcftError, match=r"that is enough for [369] clients: lower the token budgets or the number of clients"):
         build(change(job, clients=18), model_folders["gpt2"], tmp_path / "out")

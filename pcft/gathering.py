@@ -1,0 +1,132 @@
+"""Every source read once, and of each category what will be dealt."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from pcft.cards import Counts
+from pcft.config.corpora import Corpus
+from pcft.dealing import HIGHEST, Hand, Held, Seen
+from pcft.division import Division
+from pcft.encodings import Encoding
+from pcft.errors import PcftError
+from pcft.progress import Reading
+from pcft.readers import Batch
+from pcft.sources import Origins, batches
+from pcft.tokenising import Documents, Tokeniser, clean
+
+T = TypeVar("T")
+PROBE = 200  # documents of each source on which the two tokenizers must agree
+
+
+def natural(corpus: Corpus, name: str, origins: Origins) -> tuple[str, ...]:
+    """Return the own clients of the source called `name` that take part: those with most characters, largest first.
+
+    Raises:
+        PcftError: too few of them have enough documents.
+    """
+    source, minimum = corpus.categories[name], corpus.minimum or 1
+    documents, characters = Counter[str](), Counter[str]()
+    for batch in _explained(name, batches(source, origins)):
+        documents.update(batch.clients)
+        for client, text in zip(batch.clients, batch.texts, strict=True):
+            characters[client] += len(text)
+    enough = [client for client in documents if documents[client] >= minimum]
+    if len(enough) < corpus.clients:
+        raise PcftError(
+            f"categories.{name}: {len(enough)} of the {len(documents)} clients that '{source.client}' names have at least "
+            f"{minimum} documents, but {corpus.clients} are asked for; lower clients or minimum"
+        )
+    return tuple(sorted(enough, key=lambda client: (-characters[client], client))[: corpus.clients])
+
+
+def gather(
+    corpus: Corpus, names: Sequence[str], origins: Origins, division: Division, tokeniser: Tokeniser
+) -> tuple[dict[str, Hand], dict[str, Counts]]:
+    """Return what each category deals, and what became of its records.
+
+    Equal texts count once: the first one read is kept.
+
+    Args:
+        names: of the declared sources, in the order in which they are read.
+
+    Raises:
+        PcftError: a source cannot be read, or a category has too little text.
+    """
+    hands = {category: Hand(division.budgets(category)) for category in division.categories}
+    counts = {category: Counts() for category in division.categories}
+    seen = Seen()
+    for name in names:
+        progress = Reading(name)
+        stream = _probed(batches(corpus.categories[name], origins), tokeniser.encoding)
+        for documents in _explained(name, tokeniser.documents(stream, _bounds(name, hands))):
+            tokens = _take(documents, name, hands, counts, new=seen.new, longest=corpus.tokens.longest)
+            progress.step(len(documents.batch.texts), tokens)
+        progress.close()
+    for category, hand in hands.items():
+        if hand.filled() < len(hand.budgets):
+            raise PcftError(division.too_little(category, hand))
+        print(f"{category}: {counts[category].documents} documents, {counts[category].duplicates} duplicates left out", flush=True)
+    return hands, counts
+
+
+def _explained(category: str, stream: Iterator[T]) -> Iterator[T]:
+    """Say in errors which category they are about."""
+    try:
+        yield from stream
+    except PcftError as error:
+        raise PcftError(f"categories.{category}: {error}") from None
+
+
+def _probed(stream: Iterator[Batch], encoding: Encoding) -> Iterator[Batch]:
+    """Compare the tokenizers on the first documents, before any of them is tokenised."""
+    head, texts = [], list[str]()
+    for batch in stream:
+        head.append(batch)
+        texts += map(clean, batch.texts)
+        if len(texts) >= PROBE:
+            break
+    print(f"tokenizer: {'tiktoken' if encoding.agree(texts[:PROBE]) else 'tokenizers'}, {encoding.vocabulary} tokens", flush=True)
+    return itertools.chain(head, stream)
+
+
+def _owners(batch: Batch, name: str) -> list[str]:
+    """Return the category of each text: the source's, or the client that it names."""
+    return batch.clients or [name] * len(batch.texts)
+
+
+def _bounds(name: str, hands: Mapping[str, Hand]) -> Callable[[Batch], list[int]]:
+    nothing = Hand([])
+    return lambda batch: [hands.get(owner, nothing).bound for owner in _owners(batch, name)]
+
+
+def _take(
+    documents: Documents,
+    name: str,
+    hands: Mapping[str, Hand],
+    counts: Mapping[str, Counts],
+    *,
+    new: Callable[[np.ndarray], np.ndarray],
+    longest: int | None,
+) -> int:
+    """Count all documents, and offer those that come for the first time to their categories; return how many tokens they have."""
+    fresh = np.zeros(len(documents.batch.texts), bool)
+    there = np.flatnonzero(documents.characters)
+    fresh[there] = new(documents.names[there])
+    most = HIGHEST if longest is None else longest - 1
+    total = 0
+    for i, owner in enumerate(_owners(documents.batch, name)):
+        if owner not in hands:
+            continue
+        size, tokens = int(documents.characters[i]), documents.tokens[i]
+        counts[owner].note(size, fresh=bool(fresh[i]))
+        if fresh[i] and tokens is not None:
+            total += len(tokens)
+            held = Held(int(documents.names[i]), tokens[:most], size if len(tokens) <= most else None)
+            hands[owner].offer(int(documents.keys[i]), held)
+    return total
