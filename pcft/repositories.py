@@ -21,6 +21,8 @@ from pcft.config.hub import Repository
 from pcft.errors import PcftError
 
 T = TypeVar("T")
+BLOCK = 1 << 18  # bytes that a small read fetches at least
+NETWORK = ("httpx", "httpx2", "requests")  # libraries of the hub's client in its versions
 NUMBERED = re.compile(r"(.*-)(\d{5})(-of-)(\d{5})(\..*)")  # train-00003-of-00041.parquet
 
 
@@ -54,10 +56,19 @@ def _explained(repository: Repository, work: Callable[[], T]) -> T:
         raise PcftError(f"{name}: does not exist, or is private; check its name, or log in to the hub") from None
     except errors.EntryNotFoundError as error:
         raise PcftError(f"{name}: a file is not there at revision {repository.revision} ({_first_line(error)})") from None
-    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, errors.HfHubHTTPError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
-            raise  # the disk's, not the network's
+    except errors.HfHubHTTPError as error:
         raise PcftError(f"{name}: cannot be fetched ({_first_line(error)}); check the network") from None
+    except Exception as error:
+        if not _no_network(error):
+            raise
+        raise PcftError(
+            f"{name}: cannot be fetched: there is no network, and revision {repository.revision} is not in this machine's cache of the hub"
+        ) from None
+
+
+def _no_network(error: Exception) -> bool:
+    """Say whether the hub could not be reached; which library the client uses for that differs between its versions."""
+    return isinstance(error, errors.OfflineModeIsEnabled) or type(error).__module__.partition(".")[0] in NETWORK
 
 
 def _first_line(error: BaseException) -> str:
@@ -79,14 +90,21 @@ def _whole(repository: Repository, folder: Path) -> None:
 
 
 def _snapshot(repository: Repository) -> str:
-    """Return the cache's folder for the revision, with the wanted files fetched where they were not there."""
+    """Return the cache's folder for the revision, with the wanted files fetched where they were not there.
+
+    Without a network it is what was fetched before; the client's own answer would do only for a whole repository.
+    """
     where: dict[str, Any] = {"repo_id": repository.repository, "repo_type": repository.kind, "revision": repository.revision}
     try:
         wanted = _complete(repository, huggingface_hub.HfApi().list_repo_files(**where))
-    except (errors.OfflineModeIsEnabled, OSError) as error:
-        if isinstance(error, errors.HfHubHTTPError):
+    except Exception as error:
+        if not _no_network(error):
             raise
-        return str(huggingface_hub.snapshot_download(**where, local_files_only=True))
+        folder = f"{repository.kind}s--{repository.repository.replace('/', '--')}"
+        cached = Path(huggingface_hub.constants.HF_HUB_CACHE, folder, "snapshots", repository.revision)
+        if not cached.exists():
+            raise
+        return str(cached)
     return str(huggingface_hub.snapshot_download(**where, allow_patterns=[_escaped(name) for name in wanted]))
 
 
@@ -121,7 +139,7 @@ def _parts(repository: Repository, folder: Path) -> None:
     filesystem = huggingface_hub.HfFileSystem()
     root = f"{'datasets/' * (repository.kind == 'dataset')}{repository.repository}@{repository.revision}"
     there = huggingface_hub.HfApi().list_repo_files(repository.repository, repo_type=repository.kind, revision=repository.revision)
-    files = [filesystem.open(f"{root}/{name}", block_size=1 << 20) for name in _complete(repository, there)]
+    files = [filesystem.open(f"{root}/{name}", block_size=BLOCK) for name in _complete(repository, there)]
     rows, writer = 0, None
     try:
         for table in _groups(repository, [pq.ParquetFile(file) for file in files]):
