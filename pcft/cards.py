@@ -20,16 +20,21 @@ class Counts:
     characters: int = 0
     """Of these documents."""
 
-    def note(self, characters: int, *, fresh: bool) -> None:
-        """Note a record with a text of so many characters, which came for the first time or not."""
-        self.read += 1
-        if not characters:
-            self.empty += 1
-        elif not fresh:
-            self.duplicates += 1
-        else:
-            self.documents += 1
-            self.characters += characters
+    def note(self, characters: np.ndarray, fresh: np.ndarray) -> None:
+        """Note records with so many characters each (int64 [n]), whose texts came for the first time or not (bool [n])."""
+        self.read += len(characters)
+        self.empty += int((characters == 0).sum())
+        self.documents += int(fresh.sum())
+        self.duplicates = self.read - self.empty - self.documents
+        self.characters += int(characters[fresh].sum())
+
+
+def frequencies(tokens: np.ndarray, vocabulary: int) -> np.ndarray:
+    """Return how often each token occurs, int64 [vocabulary]."""
+    counts = np.zeros(vocabulary, np.int64)
+    for start in range(0, len(tokens), 1 << 20):  # bincount makes 64-bit numbers of them
+        counts += np.bincount(tokens[start : start + (1 << 20)], minlength=vocabulary)
+    return counts
 
 
 def divergence(frequencies: Sequence[np.ndarray]) -> list[list[float]]:

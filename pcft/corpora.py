@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +19,12 @@ from pcft.cards import Counts
 from pcft.config.corpora import CorpusJob, Source
 from pcft.dealing import Hand
 from pcft.division import Division
+from pcft.documents import Documents
 from pcft.encodings import Encoding
 from pcft.errors import PcftError
 from pcft.files import sha256_of, write_json
 from pcft.gathering import gather, natural
 from pcft.layout import shard_name
-from pcft.shards import Row
 from pcft.sources import Origins
 from pcft.tokenising import Tokeniser
 
@@ -44,9 +47,10 @@ def build(
     division = Division(corpus, categories)
     with Tokeniser(tokenizer, job.end_of_text, seed=corpus.seed, processes=threads) as tokeniser:
         hands, counts = gather(corpus, job.categories, origins, division, tokeniser)
-    entries, frequencies = _write(job, division, hands, tokeniser.encoding, output)
+    written = _write(job, division, hands, tokeniser.encoding, output, threads=threads)
+    frequencies = [written.frequencies[shard_name(client, "train")] for client in range(corpus.clients)]
     card = {"divergence": cards.divergence(frequencies), "sources": _sources(job, counts)}
-    write_json(output / "manifest.json", _manifest(job, tokeniser.encoding, division, entries) | card)
+    write_json(output / "manifest.json", _manifest(job, tokeniser.encoding, division, written.entries) | card)
 
 
 def _origins(job: CorpusJob, wheels: Mapping[str, Path], repositories: Mapping[str, Path]) -> Origins:
@@ -60,32 +64,49 @@ def _origins(job: CorpusJob, wheels: Mapping[str, Path], repositories: Mapping[s
     return Origins(dict(wheels), {name: fetched.verified(repositories[name]) for name in job.hub})
 
 
-def _write(
-    job: CorpusJob, division: Division, hands: Mapping[str, Hand], encoding: Encoding, output: Path
-) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """Write the shards; return their entries in the manifest, and how often each token occurs in each client's training text."""
-    entries, frequencies = {}, []
+def _write(job: CorpusJob, division: Division, hands: Mapping[str, Hand], encoding: Encoding, output: Path, *, threads: int) -> _Written:
+    """Write the shards, several at a time."""
     output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".building-") as folder:
-        building = Path(folder)
-        for name, rows, characters in division.shards(hands, encoding):
-            path = building / name
-            shards.write(rows, path, tokenizer=job.tokenizer, vocabulary=encoding.vocabulary, end_of_text=encoding.end_of_text)
-            entries[name] = {"sha256": sha256_of(path), "documents": len(rows), "characters": characters, **_token_counts(rows)}
-            print(f"{name}: {len(rows)} documents, {entries[name]['tokens']} tokens", flush=True)
-            if path.stem == "train":
-                frequencies.append(np.bincount(np.concatenate([row.tokens for row in rows]), minlength=encoding.vocabulary))
-        for name in entries:
+    with tempfile.TemporaryDirectory(dir=output, prefix=".building-") as folder, ThreadPoolExecutor(threads) as pool:
+        building, end = Path(folder), encoding.end_of_text
+
+        def write(shard: tuple[str, Documents, list[str]]) -> tuple[str, dict[str, Any], np.ndarray]:
+            name, documents, categories = shard
+            shards.write(
+                documents, categories, path := building / name, tokenizer=job.tokenizer, vocabulary=encoding.vocabulary, end_of_text=end
+            )
+            entry = {"sha256": sha256_of(path), **_described(documents, categories, encoding)}
+            return name, entry, cards.frequencies(documents.tokens, encoding.vocabulary)
+
+        written = list(pool.map(write, division.shards(hands, end)))
+        for name, entry, _ in written:
+            print(f"{name}: {entry['documents']} documents, {entry['tokens']} tokens", flush=True)
             (output / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.move(building / name, output / name)
-    return entries, frequencies
+    return _Written({name: entry for name, entry, _ in written}, {name: counts for name, _, counts in written})
 
 
-def _token_counts(rows: list[Row]) -> dict[str, Any]:
-    by_category: dict[str, int] = {}
-    for row in rows:
-        by_category[row.category] = by_category.get(row.category, 0) + len(row.tokens)
-    return {"tokens": sum(by_category.values()), "categories": dict(sorted(by_category.items()))}
+@dataclass(frozen=True)
+class _Written:
+    """Of each shard by its name: its entry in the manifest, and how often each token occurs in it."""
+
+    entries: dict[str, dict[str, Any]]
+    frequencies: dict[str, np.ndarray]
+
+
+def _described(documents: Documents, categories: list[str], encoding: Encoding) -> dict[str, Any]:
+    """Return how many documents, characters and tokens a shard has, and how many tokens of each category."""
+    known = documents.characters[documents.characters >= 0].sum()
+    cut = documents.take(np.flatnonzero(documents.characters < 0)).each()
+    tokens: Counter[str] = Counter()
+    for category, length in zip(categories, documents.lengths.tolist(), strict=True):
+        tokens[category] += length
+    return {
+        "documents": len(documents),
+        "characters": int(known) + sum(len(encoding.decode(one[:-1].tolist())) for one in cut),
+        "tokens": len(documents.tokens),
+        "categories": dict(sorted(tokens.items())),
+    }
 
 
 def _manifest(job: CorpusJob, encoding: Encoding, division: Division, entries: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,31 +8,12 @@ the order of arrival decides nothing, and a budget added at the end takes nothin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from pcft.documents import NONE, Documents, gather
+
 HIGHEST = 2**64 - 1
-
-
-@dataclass(frozen=True)
-class Held:
-    """A document of a category.
-
-    Attributes:
-        name: 64 bits that stand for its text.
-        tokens: uint32 [tokens], without the end-of-text token.
-        characters: of the text that the tokens stand for; None if it was cut.
-    """
-
-    name: int
-    tokens: np.ndarray
-    characters: int | None
-
-    @property
-    def length(self) -> int:
-        """Tokens, with the one that ends a document."""
-        return len(self.tokens) + 1
 
 
 class Hand:
@@ -46,73 +27,66 @@ class Hand:
         """Args: budgets: tokens to fill, in this order; zeros take nothing."""
         self.budgets = budgets
         self.bound = HIGHEST if any(budgets) else -1
-        self._documents: dict[int, Held] = {}  # by key; one that is there stays
+        self._held = NONE  # in the order of their keys
+        self._arrived: list[Documents] = []
         self._needed = sum(budgets)
-        self._arrived = 0  # tokens since the last look at what is needed
+        self._patience = self._needed // 4 + 1024  # tokens that may arrive before the next look at what is needed
 
-    def offer(self, key: int, document: Held) -> None:
-        """Take a document; those that are not needed any more are put away from time to time."""
-        if key > self.bound:
-            return
-        self._documents[key] = document
-        self._arrived += document.length
-        if self._arrived > self._needed // 4 + 1024:
+    def offer(self, documents: Documents) -> None:
+        """Take documents, none of which came before; those that are not needed any more are put away from time to time."""
+        if self.bound < HIGHEST:
+            documents = documents.take(np.flatnonzero(documents.keys <= self.bound))
+        self._arrived.append(documents)
+        arrived = sum(len(part.tokens) for part in self._arrived)
+        if arrived > self._patience and arrived + len(self._held.tokens) >= self._needed:
             self._put_away()
 
-    def tokens(self) -> int:
-        """Return how many tokens are held; all that arrived, if `filled` is less than the number of budgets."""
-        return sum(document.length for document in self._documents.values())
-
-    def documents(self) -> int:
-        """Return how many documents are held."""
-        return len(self._documents)
+    @property
+    def held(self) -> Documents:
+        """The documents that are held; all that arrived, if they do not fill the budgets."""
+        self._put_away()
+        return self._held
 
     def filled(self) -> int:
         """Return how many budgets can be filled."""
-        return self._fill()[0]
+        return len(self._ends(self.held.lengths))
 
-    def deal(self) -> list[list[tuple[Held, int]]]:
-        """Return for each budget its documents and how many of each one's tokens count, in the order of their keys."""
-        waiting = iter(self._in_order())
-        dealt = []
-        for budget in self.budgets:
-            share: list[tuple[Held, int]] = []
-            left = budget
-            while left > 0:
-                document = next(waiting)
-                share.append((document, min(left, document.length)))
-                left -= document.length
-            dealt.append(share)
+    def deal(self, end: int) -> list[Documents]:
+        """Return the documents that fill each budget exactly; `end` is the token that ends a document that is cut."""
+        held, start, dealt = self.held, 0, []
+        for budget, stop in zip(self.budgets, self._ends(held.lengths), strict=True):
+            dealt.append(held.between(start, stop).filled(budget, end))
+            start = stop
         return dealt
-
-    def _in_order(self) -> list[Held]:
-        return [self._documents[key] for key in sorted(self._documents)]
 
     def _put_away(self) -> None:
         """Keep what the budgets take. A document that arrives later never makes more of those after it needed.
 
         For the state "so far in the list of budgets" only moves on with another document in front.
         """
-        self._arrived = 0
-        filled, needed = self._fill()
-        if filled == len(self.budgets):
-            keys = sorted(self._documents)
-            self.bound = keys[needed - 1] if needed else -1
-            for key in keys[needed:]:
-                del self._documents[key]
+        if not self._arrived:
+            return
+        parts = [self._held, *self._arrived]
+        keys, lengths = np.concatenate([p.keys for p in parts]), np.concatenate([p.lengths for p in parts])
+        order = np.argsort(keys, kind="stable")
+        ends = self._ends(lengths[order])
+        if len(ends) == len(self.budgets):
+            order = order[: ends[-1] if ends else 0]
+            self.bound = int(keys[order[-1]]) if len(order) else -1
+        self._held, self._arrived = gather(parts, order), []
 
-    def _fill(self) -> tuple[int, int]:
-        """Return how many budgets what is held fills, and how many documents that takes."""
-        lengths = [document.length for document in self._in_order()]
-        used = 0
-        for filled, budget in enumerate(self.budgets):
-            left = budget
-            while left > 0:
-                if used == len(lengths):
-                    return filled, used
-                left -= lengths[used]
-                used += 1
-        return len(self.budgets), used
+    def _ends(self, lengths: np.ndarray) -> list[int]:
+        """Return how many documents of these lengths have been used when each budget is full, for those budgets that they fill."""
+        total = np.cumsum(lengths)
+        ends, used = [], 0
+        for budget in self.budgets:
+            if budget > 0:
+                before = int(total[used - 1]) if used else 0
+                used = int(np.searchsorted(total, before + budget)) + 1
+                if used > len(total):
+                    break
+            ends.append(used)
+        return ends
 
 
 class Seen:

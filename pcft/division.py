@@ -9,13 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from pcft import seeding
 from pcft.config.corpora import Corpus
-from pcft.dealing import Hand, Held
-from pcft.encodings import Encoding
+from pcft.dealing import Hand
+from pcft.documents import Documents, gather
 from pcft.layout import REFERENCE, SPLITS, shard_name
 from pcft.mixtures import MIXTURES, whole
-from pcft.shards import Row
 
 
 class Division:
@@ -41,18 +39,19 @@ class Division:
         column = self.categories.index(category)
         return [tokens[column] for _, tokens in self.parts]
 
-    def shards(self, hands: Mapping[str, Hand], encoding: Encoding) -> Iterator[tuple[str, list[Row], int]]:
-        """Yield name, rows and number of characters of every shard; each hand must fill its budgets."""
-        dealt = {category: hands[category].deal() for category in self.categories}
+    def shards(self, hands: Mapping[str, Hand], end: int) -> Iterator[tuple[str, Documents, list[str]]]:
+        """Yield name, documents and their categories of every shard; each hand must fill its budgets.
+
+        Args:
+            end: the token that ends a document.
+        """
+        dealt = {category: hands[category].deal(end) for category in self.categories}
         for number, (name, _) in enumerate(self.parts):
-            rows, characters = [], 0
-            for category in self.categories:
-                for document, count in dealt[category][number]:
-                    row = _row(document, count, category, encoding)
-                    rows.append(row)
-                    uncut = document.characters if count == document.length else None
-                    characters += len(encoding.decode(row.tokens[:-1].tolist())) if uncut is None else uncut
-            yield name, sorted(rows, key=lambda row: (seeding.derive(self.corpus.seed, "order", row.document), row.document)), characters
+            parts = {category: part for category in self.categories if len(part := dealt[category][number])}
+            categories = [category for category, part in parts.items() for _ in range(len(part))]
+            order = np.argsort(np.concatenate([part.keys for part in parts.values()]), kind="stable")
+            together = gather(list(parts.values()), order) if len(parts) > 1 else next(iter(parts.values()))
+            yield name, together, [categories[i] for i in order]
 
     def too_little(self, category: str, hand: Hand) -> str:
         """Say how much text there is, and for how many clients it would do."""
@@ -60,13 +59,7 @@ class Division:
         if self.corpus.mixture in ("specific", "mixed"):
             served -= served % len(self.categories)
         return (
-            f"categories.{category}: has {hand.tokens()} tokens in {hand.documents()} documents without duplicates, but "
+            f"categories.{category}: has {len(hand.held.tokens)} tokens in {len(hand.held)} documents without duplicates, but "
             f"{self.corpus.clients} clients need {sum(hand.budgets)} and each split documents of its own; "
             f"that is enough for {served or 'no'} clients: lower the token budgets or the number of clients"
         )
-
-
-def _row(document: Held, count: int, category: str, encoding: Encoding) -> Row:
-    """Return the document cut to `count` tokens, the one that ends it included."""
-    tokens = np.append(document.tokens[: count - 1], np.uint32(encoding.end_of_text))
-    return Row(f"{document.name:016x}", category, tokens)

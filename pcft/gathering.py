@@ -11,17 +11,18 @@ import numpy as np
 
 from pcft.cards import Counts
 from pcft.config.corpora import Corpus
-from pcft.dealing import HIGHEST, Hand, Held, Seen
+from pcft.dealing import HIGHEST, Hand, Seen
 from pcft.division import Division
+from pcft.documents import Batch, Documents
 from pcft.encodings import Encoding
 from pcft.errors import PcftError
 from pcft.progress import Reading
-from pcft.readers import Batch
 from pcft.sources import Origins, batches
-from pcft.tokenising import Documents, Tokeniser, clean
+from pcft.tokenising import Tokeniser, clean
 
 T = TypeVar("T")
-PROBE = 200  # documents of each source on which the two tokenizers must agree
+PROBE = 200  # documents of each source on which the two tokenizers must agree,
+PROBED = 1000  # characters of each, because the slower one is slow
 
 
 def natural(corpus: Corpus, name: str, origins: Origins) -> tuple[str, ...]:
@@ -64,9 +65,13 @@ def gather(
     for name in names:
         progress = Reading(name)
         stream = _probed(batches(corpus.categories[name], origins), tokeniser.encoding)
-        for documents in _explained(name, tokeniser.documents(stream, _bounds(name, hands))):
-            tokens = _take(documents, name, hands, counts, new=seen.new, longest=corpus.tokens.longest)
-            progress.step(len(documents.batch.texts), tokens)
+        for batch, documents in _explained(name, tokeniser.documents(stream, _bounds(name, hands))):
+            _count(batch, documents, name, counts, fresh := _fresh(documents, seen))
+            kept = documents.cut(corpus.tokens.longest or HIGHEST, tokeniser.encoding.end_of_text)
+            for owner, rows in _by_owner(batch, name, fresh & (documents.lengths > 0)):
+                if owner in hands:
+                    hands[owner].offer(kept.take(rows))
+            progress.step(len(batch.texts), len(documents.tokens))
         progress.close()
     for category, hand in hands.items():
         if hand.filled() < len(hand.budgets):
@@ -88,45 +93,37 @@ def _probed(stream: Iterator[Batch], encoding: Encoding) -> Iterator[Batch]:
     head, texts = [], list[str]()
     for batch in stream:
         head.append(batch)
-        texts += map(clean, batch.texts)
+        texts += [clean(text[:PROBED]) for text in batch.texts[:PROBE]]
         if len(texts) >= PROBE:
             break
     print(f"tokenizer: {'tiktoken' if encoding.agree(texts[:PROBE]) else 'tokenizers'}, {encoding.vocabulary} tokens", flush=True)
     return itertools.chain(head, stream)
 
 
-def _owners(batch: Batch, name: str) -> list[str]:
-    """Return the category of each text: the source's, or the client that it names."""
-    return batch.clients or [name] * len(batch.texts)
-
-
 def _bounds(name: str, hands: Mapping[str, Hand]) -> Callable[[Batch], list[int]]:
     nothing = Hand([])
-    return lambda batch: [hands.get(owner, nothing).bound for owner in _owners(batch, name)]
+    return lambda batch: [hands.get(owner, nothing).bound for owner in batch.clients or [name] * len(batch.texts)]
 
 
-def _take(
-    documents: Documents,
-    name: str,
-    hands: Mapping[str, Hand],
-    counts: Mapping[str, Counts],
-    *,
-    new: Callable[[np.ndarray], np.ndarray],
-    longest: int | None,
-) -> int:
-    """Count all documents, and offer those that come for the first time to their categories; return how many tokens they have."""
-    fresh = np.zeros(len(documents.batch.texts), bool)
+def _fresh(documents: Documents, seen: Seen) -> np.ndarray:
+    """Return which documents have a text that comes for the first time, bool [n]."""
+    fresh = np.zeros(len(documents), bool)
     there = np.flatnonzero(documents.characters)
-    fresh[there] = new(documents.names[there])
-    most = HIGHEST if longest is None else longest - 1
-    total = 0
-    for i, owner in enumerate(_owners(documents.batch, name)):
-        if owner not in hands:
-            continue
-        size, tokens = int(documents.characters[i]), documents.tokens[i]
-        counts[owner].note(size, fresh=bool(fresh[i]))
-        if fresh[i] and tokens is not None:
-            total += len(tokens)
-            held = Held(int(documents.names[i]), tokens[:most], size if len(tokens) <= most else None)
-            hands[owner].offer(int(documents.keys[i]), held)
-    return total
+    fresh[there] = seen.new(documents.names[there])
+    return fresh
+
+
+def _by_owner(batch: Batch, name: str, wanted: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield each category of a batch, which is the source's or a client that it names, with the numbers of its wanted texts."""
+    if not batch.clients:
+        yield name, np.flatnonzero(wanted)
+        return
+    owners, which = np.unique(batch.clients, return_inverse=True)
+    for number, owner in enumerate(owners.tolist()):
+        yield owner, np.flatnonzero(wanted & (which == number))
+
+
+def _count(batch: Batch, documents: Documents, name: str, counts: Mapping[str, Counts], fresh: np.ndarray) -> None:
+    for owner, rows in _by_owner(batch, name, np.ones(len(documents), bool)):
+        if owner in counts:
+            counts[owner].note(documents.characters[rows], fresh[rows])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from pcft.config.corpora import Format, Source
+from pcft.documents import Batch
 from pcft.errors import PcftError
 
 ENDINGS: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
@@ -21,41 +23,28 @@ SHOWN = 10  # values that an error lists
 
 
 @dataclass
-class Batch:
-    """Some texts as they were read.
-
-    Attributes:
-        texts: one a document.
-        places: where each comes from, for errors.
-        clients: whom each belongs to, if the source says so.
-    """
-
-    texts: list[str]
-    places: list[str]
-    clients: list[str] = field(default_factory=list)
-
-
-@dataclass
 class Chosen:
     """What a source's `where` took and met, to explain why it took nothing."""
 
     records: int = 0
     met: dict[str, set[Any]] = field(default_factory=dict)
 
-    def takes(self, source: Source, row: dict[str, Any]) -> bool:
-        """Say whether `row` has the wanted values."""
-        taken = all(row[name] in wanted for name, wanted in source.where.items())
-        if not taken:
-            for name in source.where:
-                seen = self.met.setdefault(name, set())
-                if len(seen) <= SHOWN and isinstance(row[name], (str, int, float, bool, type(None))):
-                    seen.add(row[name])
-        self.records += taken
-        return taken
+    def rows(self, source: Source, columns: dict[str, list[Any]]) -> Sequence[int]:
+        """Return the numbers of the rows that have the wanted values."""
+        if not source.where:
+            return range(len(columns[source.text]))
+        deciding = [(columns[name], wanted) for name, wanted in source.where.items()]
+        rows = [row for row in range(len(columns[source.text])) if all(column[row] in wanted for column, wanted in deciding)]
+        self.records += len(rows)
+        for name in source.where:
+            seen = self.met.setdefault(name, set())
+            if not rows and len(seen) <= SHOWN:
+                seen.update(value for value in columns[name] if isinstance(value, (str, int, float, bool, type(None))))
+        return rows
 
     def check(self, source: Source) -> None:
         """Raise PcftError if records were met and none was taken."""
-        if self.met and not self.records:
+        if any(self.met.values()) and not self.records:
             wanted = ", ".join(f"{name} = {' or '.join(map(str, values))}" for name, values in source.where.items())
             there = "; ".join(f"{name} is {_some(values)}" for name, values in self.met.items())
             raise PcftError(f"no record has {wanted}; {there}")
@@ -175,16 +164,13 @@ def _parquet(source: Source, file: Path, name: str) -> Iterator[pa.Table]:
     except (OSError, pa.ArrowException) as error:
         raise PcftError(f"{name}: not parquet ({_first_line(error)})") from None
     columns = _wanted(source)
-    for column in columns:
-        if column not in there:
-            raise PcftError(f"{name}: has no column '{column}'; it has {', '.join(there)}")
+    _require(there, columns, name)
     yield from _streamed("parquet", file, name, columns=columns)
 
 
 def _streamed(kind: str, file: Path, name: str, **options: Any) -> Iterator[pa.Table]:
     """Yield a table's rows, some at a time, through `datasets`."""
-    import datasets
-
+    datasets = _library()
     builder = {"jsonl": "json"}.get(kind, kind)
     try:
         stream = datasets.load_dataset(builder, data_files=str(file), split="train", streaming=True, **options)
@@ -195,46 +181,57 @@ def _streamed(kind: str, file: Path, name: str, **options: Any) -> Iterator[pa.T
         raise PcftError(f"{name}: not {kind} ({_first_line(error)})") from None
 
 
+def _library() -> Any:
+    """Import `datasets` without torch, which it would otherwise load, for seconds, to no use here."""
+    before = os.environ.get("USE_TORCH")
+    os.environ["USE_TORCH"] = "0"
+    try:
+        import datasets
+    finally:
+        if before is None:
+            del os.environ["USE_TORCH"]
+        else:
+            os.environ["USE_TORCH"] = before
+    return datasets
+
+
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _rows(source: Source, parts: Iterable[pa.Table | list[Any]], name: str, chosen: Chosen) -> Iterator[Batch]:
     """Yield the chosen records' texts, a batch for each part of a table or list of records."""
-    number = 0
     wanted = _wanted(source)
+    number = 1
     for part in parts:
-        batch = Batch([], [])
-        records = _records(part, wanted, f"{name}, record {number + 1}") if isinstance(part, pa.Table) else part
-        for record in records:
-            number += 1
-            place = f"{name}, record {number}"
-            _require(record, wanted, place)
-            if chosen.takes(source, record):
-                batch.texts.append(_text(record, source.text, place))
-                batch.places.append(place)
-                if source.client:
-                    batch.clients.append(str(record[source.client]))
-        yield batch
+        columns = _table_columns(part, wanted, name) if isinstance(part, pa.Table) else _record_columns(part, wanted, name, number)
+        rows = chosen.rows(source, columns)
+        places = [f"{name}, record {number + row}" for row in rows]
+        values = [columns[source.text][row] for row in rows]
+        if not all(type(value) is str for value in values):
+            values = [_text(value, source.text, place) for value, place in zip(values, places, strict=True)]
+        yield Batch(values, places, [str(columns[source.client][row]) for row in rows] if source.client else [])
+        number += len(columns[source.text])
 
 
-def _records(table: pa.Table, wanted: list[str], place: str) -> list[dict[str, Any]]:
-    _require(dict.fromkeys(table.column_names), wanted, place)
-    columns = [table[name].to_pylist() for name in wanted]
-    return [dict(zip(wanted, values, strict=True)) for values in zip(*columns, strict=True)]
+def _table_columns(table: pa.Table, wanted: list[str], name: str) -> dict[str, list[Any]]:
+    _require(table.column_names, wanted, name)
+    return {column: table[column].to_pylist() for column in wanted}
 
 
-def _require(record: Any, wanted: list[str], place: str) -> None:
+def _record_columns(records: list[Any], wanted: list[str], name: str, number: int) -> dict[str, list[Any]]:
+    for row, record in enumerate(records):
+        _require(record if isinstance(record, dict) else [], wanted, f"{name}, record {number + row}")
+    return {column: [record[column] for record in records] for column in wanted}
+
+
+def _require(there: Collection[str], wanted: list[str], place: str) -> None:
     for name in wanted:
-        if not isinstance(record, dict) or name not in record:
-            there = f"; it has {', '.join(map(str, record))}" if isinstance(record, dict) else ""
-            raise PcftError(f"{place}: has no field '{name}'{there}")
+        if name not in there:
+            raise PcftError(f"{place}: has no field '{name}'; it has {', '.join(map(str, there)) or 'none'}")
 
 
-def _text(record: dict[str, Any], name: str, place: str) -> str:
-    value = record[name]
-    if value is None:
-        return ""
-    if not isinstance(value, str):
+def _text(value: Any, name: str, place: str) -> str:
+    if value is not None and not isinstance(value, str):
         raise PcftError(f"{place}: the field '{name}' is not text but {type(value).__name__}")
-    return value
+    return value or ""

@@ -7,6 +7,7 @@ batches, and resuming a run needs no generator state.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,8 +18,24 @@ Label = str | int
 
 def derive(seed: int, *labels: Label) -> int:
     """Return the 64-bit unsigned key of the stream that `labels` name under `seed`."""
-    text = "\x1f".join(f"{type(label).__name__}:{label}" for label in (seed, *labels))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(_hash(seed, *labels).digest(), "little")
+
+
+def derivation(seed: int, *labels: Label) -> Callable[[str], int]:
+    """Return a function from a last label to its key, `derive(seed, *labels, last)`, for many of them."""
+    before = _hash(seed, *labels)
+
+    def key(last: str) -> int:
+        hashed = before.copy()
+        hashed.update(f"\x1fstr:{last}".encode())
+        return int.from_bytes(hashed.digest(), "little")
+
+    return key
+
+
+def _hash(*labels: Label) -> hashlib.blake2b:
+    text = "\x1f".join(f"{type(label).__name__}:{label}" for label in labels)
+    return hashlib.blake2b(text.encode(), digest_size=8)
 
 
 def stream(seed: int, *labels: Label) -> torch.Generator:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +11,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pcft.documents import Documents
 from pcft.errors import PcftError
 from pcft.files import replacing, sha256_of
 
 
-@dataclass(frozen=True)
-class Row:
-    """A document: its stable id, its category and its tokens (integers [tokens]), the end-of-text token last."""
-
-    document: str
-    category: str
-    tokens: np.ndarray
-
-
-def write(rows: Sequence[Row], path: Path, *, tokenizer: str, vocabulary: int, end_of_text: int) -> None:
-    """Write a shard, whole or not at all; the same rows give the same bytes."""
+def write(documents: Documents, categories: Sequence[str], path: Path, *, tokenizer: str, vocabulary: int, end_of_text: int) -> None:
+    """Write a shard, whole or not at all; the same documents and their categories give the same bytes."""
     kind = pa.uint16() if vocabulary <= 1 << 16 else pa.uint32()
     schema = pa.schema(
         [("document", pa.string()), ("category", pa.string()), ("tokens", pa.list_(kind))],
         metadata={"tokenizer": tokenizer, "vocabulary": str(vocabulary), "end_of_text": str(end_of_text)},
     )
-    values = np.concatenate([row.tokens for row in rows]) if rows else np.zeros(0)
-    offsets = np.cumsum([0, *(len(row.tokens) for row in rows)], dtype=np.int32)
-    tokens = pa.ListArray.from_arrays(offsets, pa.array(values.astype(kind.to_pandas_dtype())))
-    columns = [pa.array([row.document for row in rows], pa.string()), pa.array([row.category for row in rows], pa.string()), tokens]
+    offsets = np.concatenate([[0], np.cumsum(documents.lengths)]).astype(np.int32)
+    tokens = pa.ListArray.from_arrays(offsets, pa.array(documents.tokens.astype(kind.to_pandas_dtype(), copy=False)))
+    columns = [pa.array([f"{name:016x}" for name in documents.names.tolist()], pa.string()), pa.array(categories, pa.string()), tokens]
     with replacing(path) as temporary:
         pq.write_table(pa.table(columns, schema=schema), temporary, compression="zstd")
 

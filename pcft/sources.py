@@ -11,8 +11,9 @@ from pathlib import Path
 from pcft import globs
 from pcft.archives import members
 from pcft.config.corpora import Source
+from pcft.documents import Batch
 from pcft.errors import PcftError
-from pcft.readers import CHARACTERS, Batch, Chosen, read
+from pcft.readers import CHARACTERS, Chosen, read
 
 FOREIGN = ("!**/site-packages/**", "!**/dist-packages/**", "!**/__pycache__/**")  # beside the standard library, not of it
 

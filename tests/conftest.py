@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -14,6 +15,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from pcft import backbone, shards
 from pcft.backbone import Backbone
+from pcft.documents import Documents
 from pcft.files import sha256_of, write_json
 from pcft.layout import REFERENCE, SPLITS, shard_name
 from pcft.lora import Adapters
@@ -120,7 +122,9 @@ def random_corpus(folder: Path) -> Path:
     entries = {}
     for number, name in enumerate([*(shard_name(i, split) for i in range(3) for split in SPLITS), REFERENCE]):
         tokens = torch.randint(400, (120,), generator=torch.Generator().manual_seed(number)).numpy()
-        shards.write([shards.Row("d", "c", tokens)], folder / name, tokenizer="tiny", vocabulary=400, end_of_text=0)
+        one = np.array([1])
+        document = Documents(one.astype(np.uint64), one.astype(np.uint64), one, 120 * one, tokens)
+        shards.write(document, ["c"], folder / name, tokenizer="tiny", vocabulary=400, end_of_text=0)
         entries[name] = {"sha256": sha256_of(folder / name), "tokens": 120}
     write_json(folder / "manifest.json", {"shards": entries, "vocabulary": 400, "mixture": {"measured": [[1.0], [1.0], [1.0]]}})
     return folder

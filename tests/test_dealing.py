@@ -10,14 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pcft.config.corpora import Corpus, Tokens
-from pcft.dealing import Hand, Held, Seen
+from pcft.dealing import Hand, Seen
+from pcft.documents import NONE, Documents
 from pcft.mixtures import MIXTURES, whole
 
 BUDGET = Tokens(train=100, validation=10, test=10, reference=10)
 
 
-def held(name: int, length: int) -> Held:
-    return Held(name, np.zeros(length - 1, np.uint32), length)
+END = 7
+
+
+def documents(keys: list[int], lengths: list[int]) -> Documents:
+    """Documents whose tokens are their key, and END."""
+    tokens = [t for key, length in zip(keys, lengths, strict=True) for t in [key] * (length - 1) + [END]]
+    numbers = np.array(keys, np.uint64)
+    return Documents(numbers, numbers, np.array(lengths, np.int64), np.array(lengths, np.int64), np.array(tokens, np.uint32))
 
 
 def plainly(documents: list[tuple[int, int]], budgets: list[int]) -> list[list[tuple[int, int]]] | None:
@@ -42,36 +49,54 @@ def plainly(documents: list[tuple[int, int]], budgets: list[int]) -> list[list[t
 )
 def test_streaming_changes_nothing(lengths: list[int], budgets: list[int], order: random.Random) -> None:
     """Whatever the order of arrival and however often documents are put away."""
-    documents = list(enumerate(lengths))
-    arriving = documents.copy()
+    all_of_them = list(enumerate(lengths))
+    arriving = all_of_them.copy()
     order.shuffle(arriving)
     hand = Hand(budgets)
-    for key, length in arriving:
-        hand.offer(key, held(key, length))
+    while arriving:
+        part, arriving = arriving[: 1 + len(arriving) // 3], arriving[1 + len(arriving) // 3 :]
+        hand.offer(documents(*map(list, zip(*part, strict=True))))
         hand._put_away()
-    expected = plainly(documents, budgets)
+    expected = plainly(all_of_them, budgets)
     if expected is None:
         assert hand.filled() < len(budgets)
-        assert hand.tokens() == sum(lengths)  # then nothing was put away
+        assert len(hand.held.tokens) == sum(lengths)  # then nothing was put away
     else:
         assert hand.filled() == len(budgets)
-        assert [[(d.name, count) for d, count in share] for share in hand.deal()] == expected
+        dealt = hand.deal(END)
+        assert [list(zip(d.keys.tolist(), d.lengths.tolist(), strict=True)) for d in dealt] == expected
+        for part, budget in zip(dealt, budgets, strict=True):
+            assert len(part.tokens) == budget
+            for key, tokens, characters in zip(part.keys, part.each(), part.characters, strict=True):
+                assert tokens.tolist() == [key] * (len(tokens) - 1) + [END]
+                assert characters in (-1, len(tokens))
 
 
 def test_only_what_is_needed_is_held() -> None:
     hand = Hand([500, 500])
-    for key in np.random.default_rng(0).permutation(20_000).tolist():
-        hand.offer(key, held(key, 10))
-        assert hand.tokens() < 1000 + 2 * 1024 + 1000
+    for keys in np.random.default_rng(0).permutation(20_000).reshape(-1, 50).tolist():
+        hand.offer(documents(keys, [10] * 50))
+        assert sum(len(part.tokens) for part in [hand._held, *hand._arrived]) < 1000 + hand._patience + 500
     assert hand.bound < 1000
-    assert [document.name for share in hand.deal() for document, _ in share] == list(range(100))
+    assert [key for part in hand.deal(END) for key in part.keys.tolist()] == list(range(100))
 
 
 def test_nothing_is_wanted() -> None:
     hand = Hand([0, 0])
-    hand.offer(5, held(5, 10))
-    assert hand.tokens() == 0
-    assert hand.deal() == [[], []]
+    hand.offer(documents([5], [10]))
+    assert len(hand.held) == 0
+    assert [len(part) for part in hand.deal(END)] == [0, 0]
+
+
+def test_cut() -> None:
+    some = documents([1, 2, 3], [5, 2, 4])
+    assert some.cut(5, END) is some
+    short = some.cut(3, END)
+    assert [tokens.tolist() for tokens in short.each()] == [[1, 1, END], [2, END], [3, 3, END]]
+    assert short.characters.tolist() == [-1, 2, -1]
+    assert [tokens.tolist() for tokens in some.take(np.array([2, 1])).each()] == [[3, 3, 3, END], [2, END]]
+    assert len(NONE) == 0
+    assert NONE.each() == []
 
 
 @given(st.lists(st.lists(st.integers(0, 30), max_size=20), max_size=12))
