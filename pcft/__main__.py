@@ -97,6 +97,12 @@ def _figure(o: argparse.Namespace) -> None:
     figures.build(o.name, o.runs, o.corpus, _settings(Figures, o.settings), o.output)
 
 
+def _card(o: argparse.Namespace) -> None:
+    from pcft import corpus_tables
+
+    corpus_tables.build(o.corpus, o.output)
+
+
 def _job(o: argparse.Namespace) -> Any:
     import torch
 
@@ -184,7 +190,10 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("figure", _figure, "Draw a figure as PDF and PNG.")
     sub.add_argument("name")
     sub.add_argument("--settings", type=Path, required=True)
-    sub.add_argument("--runs", type=Path, nargs="+", required=True, help="output folders of runs")
+    sub.add_argument("--runs", type=Path, nargs="+", default=[], help="output folders of runs; none for figures of a corpus")
+    sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
+
+    sub = command("card", _card, "Tell what a corpus is made of, as CSV, Markdown and LaTeX.")
     sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
     return parser
 

@@ -32,6 +32,7 @@ COLOURS = {
     "predictions": "#CC79A7",
 }
 OTHERS = ("#0072B2", "#999999", "#8A6D00", "#5B3A8C")
+SHADES = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#BBBBBB", "#000000")  # categories; Paul Tol's, as above
 MARKERS = "osD^vP*X"
 GOLDEN = 0.68  # height over width of a panel
 
@@ -156,7 +157,36 @@ def trust_matrices(data: Data, look: Figures) -> Figure:
     return figure
 
 
+def mixture(manifest: dict[str, Any], look: Figures) -> Figure:
+    """Shares of the categories in each client's training text, asked for (ticks) and measured (bars); and how far these texts are apart."""
+    names, measured = manifest["categories"], np.array(manifest["mixture"]["measured"])
+    asked, clients = np.array(manifest["mixture"]["asked"]), len(manifest["mixture"]["measured"])
+    many = len(names) > len(SHADES)
+    size = (look.width, 0.9 + look.width * (0.12 + 0.036 * clients))
+    figure, (bars, matrix) = plt.subplots(1, 2, sharey=True, figsize=size)
+    for i, name in enumerate(names):
+        left = measured[:, :i].sum(1)
+        bars.barh(range(clients), measured[:, i], left=left, height=0.8, color=SHADES[i % len(SHADES)], label=name)
+    for client, edges in enumerate(asked.cumsum(1)[:, :-1]):
+        bars.vlines(edges[(edges > 0) & (edges < 1)], client - 0.48, client + 0.48, color="black", linewidth=0.8)
+    labels = [f"{i} {names[int(np.argmax(measured[i]))]}" if many else str(i) for i in range(clients)]
+    bars.set(xlim=(0, 1), xlabel="share of tokens", ylabel="client")
+    bars.set_yticks(range(clients), labels)
+    image = matrix.imshow(manifest["divergence"], vmin=0, cmap="cividis", aspect="auto")
+    matrix.set(xlabel="client")
+    matrix.set_xticks(range(0, clients, 1 + clients // 12))
+    matrix.tick_params(length=0)
+    for axis in (bars, matrix):
+        axis.grid(visible=False)
+    bars.invert_yaxis()  # client 0 on top, as in the matrix
+    figure.colorbar(image, ax=matrix, label="divergence (bits)")
+    if not many:
+        figure.legend(*bars.get_legend_handles_labels(), loc="outside upper center", ncols=min(len(names), 4))
+    return figure
+
+
 FIGURES = {"learning-curves": learning_curves, "final-perplexity": final_perplexity, "trust": trust_matrices}
+CORPUS_FIGURES = {"mixture": mixture}
 
 
 def style(look: Figures) -> dict[str, Any]:
@@ -182,7 +212,8 @@ def style(look: Figures) -> dict[str, Any]:
 def build(name: str, runs: Sequence[Path], corpus: Path, look: Figures, output: Path) -> None:
     """Draw figure `name` and write `output` with the endings .pdf and .png; the same data give the same bytes."""
     with matplotlib.rc_context(style(look)):  # type: ignore[arg-type]  # the stubs want literal keys
-        figure = FIGURES[name](read(runs, corpus), look)
+        of_corpus = name in CORPUS_FIGURES
+        figure = CORPUS_FIGURES[name](read_manifest(corpus), look) if of_corpus else FIGURES[name](read(runs, corpus), look)
         with replacing(output.with_name(f"{output.name}.pdf")) as temporary:
             figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
         with replacing(output.with_name(f"{output.name}.png")) as temporary:

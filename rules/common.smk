@@ -73,11 +73,17 @@ def runs_of(experiment, file=""):
 
 
 def table_files():
-    return expand("results/tables/final-{experiment}.{format}", experiment=settings.experiments, format=["csv", "md", "tex"])
+    final = expand("results/tables/final-{experiment}.{format}", experiment=settings.experiments, format=["csv", "md", "tex"])
+    return final + expand(
+        "results/tables/corpus-{corpus}.{format}", corpus=map("-".join, plan.corpora(settings)), format=["csv", "md", "tex"]
+    )
 
 
 def figure_files():
-    return expand("results/figures/{figure}-{experiment}.{format}", figure=FIGURES, experiment=settings.experiments, format=["pdf", "png"])
+    mixtures = expand("results/figures/mixture-{corpus}.{format}", corpus=map("-".join, plan.corpora(settings)), format=["pdf", "png"])
+    return mixtures + expand(
+        "results/figures/{figure}-{experiment}.{format}", figure=FIGURES, experiment=settings.experiments, format=["pdf", "png"]
+    )
 
 
 def training_inputs(wildcards):

@@ -1,4 +1,4 @@
-# Tokenised corpora. One rule each, because a corpus's settings say which shards there are.
+# Tokenised corpora, and what they are made of. Rules of their own, because a corpus's settings say which shards there are.
 
 for corpus, tokenizer in plan.declared_corpora(settings):
 
@@ -37,3 +37,69 @@ for corpus, tokenizer in plan.declared_corpora(settings):
         shell:
             "python -m pcft corpus --settings {input.settings:q} --tokenizer {params.tokenizer:q} {params.fetched:q}"
             " --threads {threads} --output {params.folder:q} > {log:q} 2>&1"
+
+    rule:
+        name:
+            f"card_{corpus}_{tokenizer}"
+        input:
+            f"results/corpora/{corpus}/{tokenizer}/manifest.json",
+        output:
+            report(
+                f"results/tables/corpus-{corpus}-{tokenizer}.csv",
+                caption="captions/corpus-table.rst",
+                category="Corpora",
+                subcategory=corpus,
+                labels={"what": "sources and licences"},
+            ),
+            markdown=f"results/tables/corpus-{corpus}-{tokenizer}.md",
+            latex=f"results/tables/corpus-{corpus}-{tokenizer}.tex",
+        log:
+            f"results/logs/card/{corpus}/{tokenizer}.log",
+        benchmark:
+            f"results/benchmarks/card/{corpus}/{tokenizer}.tsv"
+        conda:
+            "../envs/figures.yaml"
+        threads: 1
+        resources:
+            gpu=0,
+            mem_mb=1000,
+            runtime=10,
+        params:
+            code=code_of("pcft.corpus_tables"),
+            corpus=lambda wildcards, input: Path(input[0]).parent,
+            name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
+        shell:
+            "python -m pcft card --corpus {params.corpus:q} --output {params.name:q} > {log:q} 2>&1"
+
+    rule:
+        name:
+            f"mixture_{corpus}_{tokenizer}"
+        input:
+            settings="results/figures/settings.json",
+            corpus=f"results/corpora/{corpus}/{tokenizer}/manifest.json",
+        output:
+            pdf=f"results/figures/mixture-{corpus}-{tokenizer}.pdf",
+            png=report(
+                f"results/figures/mixture-{corpus}-{tokenizer}.png",
+                caption="captions/corpus-figure.rst",
+                category="Corpora",
+                subcategory=corpus,
+                labels={"what": "mixture"},
+            ),
+        log:
+            f"results/logs/figure/mixture-{corpus}-{tokenizer}.log",
+        benchmark:
+            f"results/benchmarks/figure/mixture-{corpus}-{tokenizer}.tsv"
+        conda:
+            "../envs/figures.yaml"
+        threads: 1
+        resources:
+            gpu=0,
+            mem_mb=1000,
+            runtime=10,
+        params:
+            code=code_of("pcft.figures"),
+            corpus=lambda wildcards, input: Path(input.corpus).parent,
+            name=lambda wildcards, output: Path(output.pdf).with_suffix(""),
+        shell:
+            "python -m pcft figure mixture --settings {input.settings:q} --corpus {params.corpus:q} --output {params.name:q} > {log:q} 2>&1"

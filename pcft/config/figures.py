@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NAMES = ("learning-curves", "final-perplexity", "trust")
+NAMES = ("learning-curves", "final-perplexity", "trust")  # of an experiment
+CORPUS_NAMES = ("mixture",)  # of a corpus
 
 
 @dataclass(frozen=True, kw_only=True)
