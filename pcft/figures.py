@@ -178,10 +178,10 @@ def mixture(manifest: dict[str, Any], look: Figures) -> Figure:
     matrix.tick_params(length=0)
     for axis in (bars, matrix):
         axis.grid(visible=False)
-    bars.invert_yaxis()  # client 0 on top, as in the matrix
     figure.colorbar(image, ax=matrix, label="divergence (bits)")
     if not many:
-        figure.legend(*bars.get_legend_handles_labels(), loc="outside upper center", ncols=min(len(names), 4))
+        fitting = int(72 * look.width / (0.5 * look.font_size * (max(map(len, names)) + 6)))  # a letter is about half as wide as high
+        figure.legend(*bars.get_legend_handles_labels(), loc="outside upper center", ncols=max(1, min(len(names), fitting)))
     return figure
 
 

@@ -20,7 +20,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DECLARED = {r.name: r.specifier for r in map(Requirement, PROJECT["dependencies"])}
 ON_CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 LAZY = {"pcft.seeding": {"torch"}}  # imported by the function that needs it, which corpora do not call
-STAGES = {"text": ["wheels", "repositories", "corpora"], "training": ["models", "finetuning"], "figures": ["tables", "figures"]}
+STAGES = {
+    "text": ["wheels", "repositories", "corpora"],
+    "training": ["models", "finetuning"],
+    "figures": ["tables", "corpus_tables", "figures"],
+}
 
 
 def requirements(name: str) -> list[Requirement]:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pcft.config.figures import NAMES, Figures
-from pcft.figures import COLOURS, FIGURES, OTHERS, Data, colour, style
+from pcft.config.figures import CORPUS_NAMES, NAMES, Figures
+from pcft.figures import COLOURS, CORPUS_FIGURES, FIGURES, OTHERS, Data, colour, mixture, style
 from pcft.files import write_json
 from tests.test_tables import metrics
 
@@ -25,6 +25,7 @@ def data() -> Data:
 
 def test_names_match_the_workflows() -> None:
     assert tuple(FIGURES) == NAMES
+    assert tuple(CORPUS_FIGURES) == CORPUS_NAMES
 
 
 def test_one_colour_a_strategy() -> None:
@@ -81,3 +82,22 @@ def test_same_data_same_bytes(data: Data, tmp_path: Path) -> None:
         figures.build("trust", runs, tmp_path, Figures(), tmp_path / name)
     for ending in ("pdf", "png"):
         assert (tmp_path / f"one.{ending}").read_bytes() == (tmp_path / f"two.{ending}").read_bytes()
+
+
+@pytest.mark.parametrize(("clients", "categories"), [(1, 1), (4, 4), (9, 3), (20, 20)])
+def test_mixture_draws_within_its_size(clients: int, categories: int) -> None:
+    shares = [[float(c == i % categories) for c in range(categories)] for i in range(clients)]
+    names = [f"site-{c}.example" for c in range(categories)]
+    manifest = {"categories": names, "mixture": {"asked": shares, "measured": shares}, "divergence": np.eye(clients).tolist()}
+    look = Figures()
+    with mpl.rc_context(style(look)):
+        figure = mixture(manifest, look)
+        figure.canvas.draw()
+        box = figure.get_tightbbox()
+        assert box.x1 <= look.width + 0.02
+        assert box.x0 >= -0.02
+        bars, matrix = figure.axes[:2]
+        assert bars.get_ylim() == matrix.get_ylim() == (clients - 0.5, -0.5)  # client 0 on top
+        widths = [sum(patch.get_width() for patch in bars.patches if round(patch.get_y() + 0.4) == i) for i in range(clients)]
+        assert widths == [1.0] * clients
+        plt.close(figure)

@@ -46,6 +46,7 @@ def code() -> Hash:
     return _code
 
 
+STAGES = ("wheels", "repositories", "models", "corpora", "finetuning", "tables", "corpus_tables", "figures")
 EDITS = [
     ("part", "return helper.X  # why", "return helper.X  # because", False),
     ("part", "'''Doc.'''", "'''Document.'''", False),
@@ -68,9 +69,9 @@ def test_code_of(package: Path, code: Hash, module: str, old: str, new: str, cha
 
 def test_figures_and_training_are_apart(code: Hash) -> None:
     """An edit to a figure, or to its settings, must not invalidate a training run."""
-    seen = {stage: provenance.modules_of(f"pcft.{stage}") for stage in ("finetuning", "figures", "corpora", "models", "tables")}
+    seen = {stage: provenance.modules_of(f"pcft.{stage}") for stage in STAGES}
     for stage, modules in seen.items():
-        assert not modules & {f"pcft.{other}" for other in (*seen, "wheels") if other != stage}, f"stage {stage} imports another"
+        assert not modules & {f"pcft.{other}" for other in STAGES if other != stage}, f"stage {stage} imports another"
     assert not seen["finetuning"] & {"pcft.config.figures", "pcft.sources", "pcft.config.corpora", "pcft.provenance"}
     assert not seen["corpora"] & {"pcft.finetuning", "pcft.lora", "pcft.config.experiments"}
     assert "pcft.trust" in seen["finetuning"]
@@ -80,7 +81,7 @@ def test_figures_and_training_are_apart(code: Hash) -> None:
 def test_parsing_the_workflow_loads_nothing_heavy() -> None:
     script = (
         "import sys, pcft.plan, pcft.config.loading, pcft.config.figures, pcft.provenance, pcft.layout;"
-        "[pcft.provenance.code_of(f'pcft.{s}') for s in ('models', 'corpora', 'finetuning', 'tables', 'figures')];"
+        f"[pcft.provenance.code_of('pcft.' + s) for s in {STAGES!r}];"
         "print([m for m in ('torch', 'pandas', 'numpy', 'pyarrow', 'transformers', 'matplotlib') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.strip() == "[]"

@@ -79,11 +79,12 @@ def test_contract(done: Workspace) -> None:
     assert list(settings) == sorted(settings)
     for ending in ("csv", "md", "tex"):
         assert (results / f"tables/final-main.{ending}").exists()
-    for figure in ("learning-curves", "final-perplexity", "trust"):
+        assert (results / f"tables/corpus-places-tiny.{ending}").exists()
+    for figure in ("learning-curves-main", "final-perplexity-main", "trust-main", "mixture-places-tiny"):
         for ending in ("pdf", "png"):
-            assert (results / f"figures/{figure}-main.{ending}").stat().st_size > 5000
+            assert (results / f"figures/{figure}.{ending}").stat().st_size > 5000
     report = (results / "report.html").read_text()
-    for name in ("final-main.csv", "learning-curves-main.png", "trust-other.png"):
+    for name in ("final-main.csv", "learning-curves-main.png", "trust-other.png", "mixture-places-tiny.png", "corpus-places-tiny.csv"):
         assert name in report
 
 
@@ -165,14 +166,15 @@ def other_model(workspace: Workspace) -> None:
     workspace.edit("tiny/config.json", '"resid_pdrop": 0.1', '"resid_pdrop": 0.2')
 
 
+CARD = {"card_places_tiny": 1, "mixture_places_tiny": 1}
 MAIN = {"warmup": 1, "finetune": 2, "table": 1, "figure": 3}
 EDITS: list[tuple[str, Callable[[Workspace], None], dict[str, int]]] = [
-    ("figure style", changed("figures.font_size", 9), {"figure": 6}),
-    ("figure code", figure_code, {"figure": 6}),
+    ("figure style", changed("figures.font_size", 9), {"figure": 6, "mixture_places_tiny": 1}),
+    ("figure code", figure_code, {"figure": 6, "mixture_places_tiny": 1}),
     ("new strategy", changed("experiments.main.strategies", ["local", "fedavg", "oracle"]), {"finetune": 1, "table": 1, "figure": 3}),
     ("new seed", changed("experiments.main.seeds", [1, 2]), {**MAIN}),
     ("learning rate", changed("experiments.main.training.learning_rate", 1e-3), MAIN),
-    ("token budget", changed("corpora.places.tokens.train", 390), {CORPUS: 1, **ALL_RUNS}),
+    ("token budget", changed("corpora.places.tokens.train", 390), {CORPUS: 1, **CARD, **ALL_RUNS}),
     ("swapped values", swap, MAIN),
     ("records lost", forget, {}),
     ("records lost, then a change", forget_and_change, MAIN),
@@ -183,9 +185,9 @@ EDITS: list[tuple[str, Callable[[Workspace], None], dict[str, int]]] = [
     ("keys in another order", reorder_keys, {}),
     ("threads", changed("compute.finetune_threads", 2), {}),
     ("strategies in another order", changed("experiments.main.strategies", ["fedavg", "local"]), {"table": 1, "figure": 3}),
-    ("a document edited", edited_document, {CORPUS: 1, **ALL_RUNS}),
-    ("a document added", added_document, {CORPUS: 1, **ALL_RUNS}),
-    ("another model in the folder", other_model, {"model": 1, CORPUS: 1, **ALL_RUNS}),
+    ("a document edited", edited_document, {CORPUS: 1, **CARD, **ALL_RUNS}),
+    ("a document added", added_document, {CORPUS: 1, **CARD, **ALL_RUNS}),
+    ("another model in the folder", other_model, {"model": 1, CORPUS: 1, **CARD, **ALL_RUNS}),
 ]
 
 

@@ -24,6 +24,7 @@ class Workspace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.environment: dict[str, str] = {}
 
     @classmethod
     def create(cls, folder: Path, config: dict[str, Any], *, model: Path, texts: Path) -> Workspace:
@@ -57,6 +58,7 @@ class Workspace:
     def snakemake(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")}
         environment |= {"PYTHONPATH": str(self.folder), "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}"}
+        environment |= self.environment
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
         return subprocess.run(command, check=False, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=timeout)
 

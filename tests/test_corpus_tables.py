@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pcft import corpora, corpus_tables
+from pcft.config.corpora import CorpusJob
+from pcft.errors import PcftError
+from tests.test_corpora import change, job
+
+__all__ = ["job"]
+
+
+def test_what_a_corpus_is_made_of(job: CorpusJob, texts: Path, model_folders: dict[str, Path], tmp_path: Path) -> None:
+    (texts / "wood" / "copy.txt").write_text((texts / "sea" / "00.txt").read_text())
+    corpora.build(change(job, mixture="mixed"), {}, {}, model_folders["gpt2"], tmp_path / "c")
+    corpus_tables.build(tmp_path / "c", tmp_path / "card")
+    table = pd.read_csv(tmp_path / "card.csv").set_index("category")
+    assert list(table.index) == ["sea", "wood", "city"]
+    assert table["read"].tolist() == [30, 31, 30]
+    assert table["duplicates"].tolist() == [0, 1, 0]
+    assert table["tokens"].sum() == 3 * (301 + 50 + 70) + 100
+    assert table.loc["sea", "origin"] == f"files {texts}/sea/*.txt"
+    markdown = (tmp_path / "card.md").read_text()
+    assert "| client=02 | " in markdown
+    assert "301 tokens" in markdown
+    assert markdown.count("0.751") == 3
+    assert "toprule" in (tmp_path / "card.tex").read_text()
+
+
+def test_no_corpus(tmp_path: Path) -> None:
+    with pytest.raises(PcftError, match=r"manifest\.json: no readable manifest"):
+        corpus_tables.build(tmp_path, tmp_path / "card")
