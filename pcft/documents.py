@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+NOBODY = ""
+
 
 @dataclass
 class Batch:
@@ -15,7 +17,7 @@ class Batch:
     Attributes:
         texts: one a document.
         places: where each comes from, for errors.
-        clients: whom each belongs to, if the source says so.
+        clients: whom each belongs to, if the source says so; NOBODY where it does not.
     """
 
     texts: list[str]
@@ -63,7 +65,7 @@ class Documents:
             return self
         lengths = np.minimum(self.lengths, most)
         tokens = np.concatenate([tokens[:most] for tokens in self.each()])
-        tokens[np.cumsum(lengths) - 1] = end
+        tokens[(np.cumsum(lengths) - 1)[self.lengths > most]] = end
         return Documents(self.names, self.keys, np.where(self.lengths > most, -1, self.characters), lengths, tokens)
 
     def filled(self, budget: int, end: int) -> Documents:

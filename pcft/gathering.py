@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -13,14 +13,13 @@ from pcft.cards import Counts
 from pcft.config.corpora import Corpus
 from pcft.dealing import HIGHEST, Hand, Seen
 from pcft.division import Division
-from pcft.documents import Batch, Documents
+from pcft.documents import NOBODY, Batch, Documents
 from pcft.encodings import Encoding
 from pcft.errors import PcftError
 from pcft.progress import Reading
 from pcft.sources import Origins, batches
 from pcft.tokenising import Tokeniser, clean
 
-T = TypeVar("T")
 PROBE = 200  # documents of each source on which the two tokenizers must agree,
 PROBED = 1000  # characters of each, because the slower one is slow
 
@@ -33,10 +32,12 @@ def natural(corpus: Corpus, name: str, origins: Origins) -> tuple[str, ...]:
     """
     source, minimum = corpus.categories[name], corpus.minimum or 1
     documents, characters = Counter[str](), Counter[str]()
-    for batch in _explained(name, batches(source, origins)):
-        documents.update(batch.clients)
-        for client, text in zip(batch.clients, batch.texts, strict=True):
-            characters[client] += len(text)
+    with _about(name):
+        for batch in batches(source, origins):
+            documents.update(batch.clients)
+            for client, text in zip(batch.clients, batch.texts, strict=True):
+                characters[client] += len(text)
+    del documents[NOBODY]
     enough = [client for client in documents if documents[client] >= minimum]
     if len(enough) < corpus.clients:
         raise PcftError(
@@ -64,14 +65,15 @@ def gather(
     seen = Seen()
     for name in names:
         progress = Reading(name)
-        stream = _probed(batches(corpus.categories[name], origins), tokeniser.encoding)
-        for batch, documents in _explained(name, tokeniser.documents(stream, _bounds(name, hands))):
-            _count(batch, documents, name, counts, fresh := _fresh(documents, seen))
-            kept = documents.cut(corpus.tokens.longest or HIGHEST, tokeniser.encoding.end_of_text)
-            for owner, rows in _by_owner(batch, name, fresh & (documents.lengths > 0)):
-                if owner in hands:
-                    hands[owner].offer(kept.take(rows))
-            progress.step(len(batch.texts), len(documents.tokens))
+        with _about(name):
+            stream = _probed(batches(corpus.categories[name], origins), tokeniser.encoding)
+            for batch, documents in tokeniser.documents(stream, _bounds(name, hands)):
+                _count(batch, documents, name, counts, fresh := _fresh(documents, seen))
+                kept = documents.cut(corpus.tokens.longest or HIGHEST, tokeniser.encoding.end_of_text)
+                for owner, rows in _by_owner(batch, name, fresh & (documents.lengths > 0)):
+                    if owner in hands:
+                        hands[owner].offer(kept.take(rows))
+                progress.step(len(batch.texts), len(documents.tokens))
         progress.close()
     for category, hand in hands.items():
         if hand.filled() < len(hand.budgets):
@@ -80,10 +82,11 @@ def gather(
     return hands, counts
 
 
-def _explained(category: str, stream: Iterator[T]) -> Iterator[T]:
+@contextmanager
+def _about(category: str) -> Iterator[None]:
     """Say in errors which category they are about."""
     try:
-        yield from stream
+        yield
     except PcftError as error:
         raise PcftError(f"categories.{category}: {error}") from None
 

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from pcft.config.corpora import Format, Source
-from pcft.documents import Batch
+from pcft.documents import NOBODY, Batch
 from pcft.errors import PcftError
 
 ENDINGS: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
@@ -210,7 +210,8 @@ def _rows(source: Source, parts: Iterable[pa.Table | list[Any]], name: str, chos
         values = [columns[source.text][row] for row in rows]
         if not all(type(value) is str for value in values):
             values = [_text(value, source.text, place) for value, place in zip(values, places, strict=True)]
-        yield Batch(values, places, [str(columns[source.client][row]) for row in rows] if source.client else [])
+        whose = [columns[source.client][row] for row in rows] if source.client else []
+        yield Batch(values, places, [NOBODY if client is None else str(client) for client in whose])
         number += len(columns[source.text])
 
 

@@ -105,6 +105,13 @@ def test_duplicates_land_once(job: CorpusJob, texts: Path, model_folders: dict[s
     assert manifest["sources"]["sea"]["duplicates"] == 0
 
 
+def test_a_source_that_cannot_be_read_is_named(job: CorpusJob, texts: Path, model_folders: dict[str, Path], tmp_path: Path) -> None:
+    (texts / "wood" / "07.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(PcftError, match=r"^categories\.wood: .*07\.txt: not utf-8 at byte 3; convert the file"):
+        build(job, model_folders["gpt2"], tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*"))
+
+
 def test_too_little_text(job: CorpusJob, model_folders: dict[str, Path], tmp_path: Path) -> None:
     greedy = change(job, tokens=dataclasses.replace(BUDGET, train=100_000))
     with pytest.raises(
@@ -161,6 +168,7 @@ def natural(job: CorpusJob, tmp_path: Path) -> CorpusJob:
     sizes = {"bob": ("wood", 25), "ann": ("sea", 30), "dee": ("sea", 2), "cid": ("city", 20)}
     records = [{"text": f"{who} {s}", "who": who} for who, (words, n) in sizes.items() for s in sentences(words, n)]
     records.insert(40, {"text": records[0]["text"], "who": "ann"})  # bob's first
+    records += [{"text": f"nobody's {i}", "who": None} for i in range(100)]
     (tmp_path / "all.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
     source = Source(files=(str(tmp_path / "all.jsonl"),), client="who")
     corpus = dataclasses.replace(job.corpus, categories={"people": source}, mixture="natural", clients=2, minimum=5)
