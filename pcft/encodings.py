@@ -72,8 +72,10 @@ class Encoding:
             fast: whether to use `tiktoken`; None means where it can be.
         """
         if self.fast is not None and fast is not False:
-            tokens: np.ndarray = self.fast.encode_to_numpy(text, disallowed_special=())
-            return tokens
+            try:
+                return np.asarray(self.fast.encode_to_numpy(text, disallowed_special=()))
+            except ValueError:  # its pattern gives up on a million spaces in a row
+                pass
         return np.array(self.own.encode(text, add_special_tokens=False).ids, np.uint32)
 
     def decode(self, tokens: Sequence[int]) -> str:
@@ -93,16 +95,23 @@ BYTE_OF = _byte_of()
 
 def _missing_bytes(description: dict[str, Any]) -> bytes:
     """Return the bytes that a byte-level vocabulary cannot express; none for other kinds."""
-    if _pattern(description) is None:
+    byte_level = any(step.get("type") == "ByteLevel" for step in _steps(description))
+    if description["model"]["type"] != "BPE" or description["model"].get("byte_fallback") or not byte_level:
         return b""
     vocabulary = description["model"]["vocab"]
     return bytes(byte for character, byte in BYTE_OF.items() if character not in vocabulary)
 
 
+def _steps(description: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps that split a text before it is encoded."""
+    steps = description.get("pre_tokenizer") or {}
+    found: list[dict[str, Any]] = steps.get("pretokenizers", [steps])
+    return found
+
+
 def _pattern(description: dict[str, Any]) -> str | None:
     """Return the splitting pattern of a byte-level BPE tokenizer, or None where it is another kind or has an unknown one."""
-    steps = description.get("pre_tokenizer") or {}
-    steps = steps.get("pretokenizers", [steps])
+    steps = _steps(description)
     kinds = [step.get("type") for step in steps]
     if (
         description["model"]["type"] != "BPE"

@@ -1,8 +1,24 @@
 """The one exception that means "the user can mend this"."""
 
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterable
+from typing import Any
+
+SHOWN = 6  # things that a message lists
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 36  # characters of each
+
 
 class PcftError(Exception):
     """Bad input: the message names the file, setting or row and says what would be right.
 
     The command line prints the message alone, without a traceback, and exits with status 2.
     """
+
+
+def some(things: Iterable[Any]) -> str:
+    """Return the first of `things` as text for a message that stays short, on one line."""
+    things = list(things)
+    return ", ".join([*(_short.repr(thing) for thing in things[:SHOWN]), *(["…"] if len(things) > SHOWN else [])]) or "nothing"

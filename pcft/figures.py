@@ -197,6 +197,7 @@ def style(look: Figures) -> dict[str, Any]:
         "legend.title_fontsize": "small",
         "legend.frameon": False,
         "legend.handlelength": 1.4,
+        "text.parse_math": False,  # names may hold a dollar sign
         "axes.titlesize": "medium",
         "axes.spines.top": False,
         "axes.spines.right": False,

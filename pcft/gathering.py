@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -68,11 +68,11 @@ def gather(
         with _about(name):
             stream = _probed(batches(corpus.categories[name], origins), tokeniser.encoding)
             for batch, documents in tokeniser.documents(stream, _bounds(name, hands)):
-                _count(batch, documents, name, counts, fresh := _fresh(documents, seen))
+                fresh = _fresh(documents, seen)
                 kept = documents.cut(corpus.tokens.longest or HIGHEST, tokeniser.encoding.end_of_text)
-                for owner, rows in _by_owner(batch, name, fresh & (documents.lengths > 0)):
-                    if owner in hands:
-                        hands[owner].offer(kept.take(rows))
+                for owner, rows in _by_owner(batch, name, hands):
+                    counts[owner].note(documents.characters[rows], fresh[rows])
+                    hands[owner].offer(kept.take(rows[fresh[rows] & (documents.lengths[rows] > 0)]))
                 progress.step(len(batch.texts), len(documents.tokens))
         progress.close()
     for category, hand in hands.items():
@@ -116,17 +116,14 @@ def _fresh(documents: Documents, seen: Seen) -> np.ndarray:
     return fresh
 
 
-def _by_owner(batch: Batch, name: str, wanted: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield each category of a batch, which is the source's or a client that it names, with the numbers of its wanted texts."""
+def _by_owner(batch: Batch, name: str, known: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield each known category of a batch, which is the source's or a client that it names, with the numbers of its texts."""
     if not batch.clients:
-        yield name, np.flatnonzero(wanted)
+        yield name, np.arange(len(batch.texts))
         return
-    owners, which = np.unique(batch.clients, return_inverse=True)
-    for number, owner in enumerate(owners.tolist()):
-        yield owner, np.flatnonzero(wanted & (which == number))
-
-
-def _count(batch: Batch, documents: Documents, name: str, counts: Mapping[str, Counts], fresh: np.ndarray) -> None:
-    for owner, rows in _by_owner(batch, name, np.ones(len(documents), bool)):
-        if owner in counts:
-            counts[owner].note(documents.characters[rows], fresh[rows])
+    rows: dict[str, list[int]] = {}
+    for row, owner in enumerate(batch.clients):
+        if owner in known:
+            rows.setdefault(owner, []).append(row)
+    for owner, numbers in rows.items():
+        yield owner, np.array(numbers)

@@ -18,7 +18,7 @@ from huggingface_hub import errors
 
 from pcft import fetched, globs, seeding
 from pcft.config.hub import Repository
-from pcft.errors import PcftError
+from pcft.errors import PcftError, some
 
 T = TypeVar("T")
 BLOCK = 1 << 18  # bytes that a small read fetches at least
@@ -54,6 +54,11 @@ def _explained(repository: Repository, work: Callable[[], T]) -> T:
         raise PcftError(f"{name}: has no revision {repository.revision}; give the commit that its page on the hub shows") from None
     except errors.RepositoryNotFoundError:
         raise PcftError(f"{name}: does not exist, or is private; check its name, or log in to the hub") from None
+    except errors.LocalEntryNotFoundError as error:
+        part = "only a part of " if type(error).__name__ == "IncompleteSnapshotError" else "no "
+        raise PcftError(
+            f"{name}: there is no network, and this machine's cache of the hub has {part}revision {repository.revision}"
+        ) from None
     except errors.EntryNotFoundError as error:
         raise PcftError(f"{name}: a file is not there at revision {repository.revision} ({_first_line(error)})") from None
     except errors.HfHubHTTPError as error:
@@ -62,7 +67,7 @@ def _explained(repository: Repository, work: Callable[[], T]) -> T:
         if not _no_network(error):
             raise
         raise PcftError(
-            f"{name}: cannot be fetched: there is no network, and revision {repository.revision} is not in this machine's cache of the hub"
+            f"{name}: there is no network, and parts of files, which columns, rows and where ask for, are not in the hub's cache"
         ) from None
 
 
@@ -72,14 +77,13 @@ def _no_network(error: Exception) -> bool:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
 
 
 def _whole(repository: Repository, folder: Path) -> None:
     """Link or copy the wanted files out of the hub's cache."""
     snapshot = Path(_snapshot(repository))
-    names = _complete(repository, (p.relative_to(snapshot).as_posix() for p in snapshot.rglob("*") if p.is_file()))
-    for name in names:
+    for name in _complete(repository, (p.relative_to(snapshot).as_posix() for p in snapshot.rglob("*") if p.is_file())):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         source = (snapshot / name).resolve()
@@ -92,7 +96,7 @@ def _whole(repository: Repository, folder: Path) -> None:
 def _snapshot(repository: Repository) -> str:
     """Return the cache's folder for the revision, with the wanted files fetched where they were not there.
 
-    Without a network it is what was fetched before; the client's own answer would do only for a whole repository.
+    Without a network it is what was fetched before, if the hub's client knows that nothing is missing.
     """
     where: dict[str, Any] = {"repo_id": repository.repository, "repo_type": repository.kind, "revision": repository.revision}
     try:
@@ -100,12 +104,14 @@ def _snapshot(repository: Repository) -> str:
     except Exception as error:
         if not _no_network(error):
             raise
-        folder = f"{repository.kind}s--{repository.repository.replace('/', '--')}"
-        cached = Path(huggingface_hub.constants.HF_HUB_CACHE, folder, "snapshots", repository.revision)
-        if not cached.exists():
-            raise
-        return str(cached)
+        take, leave = ([_loosely(p) for p in repository.files if p.startswith("!") is no] for no in (False, True))
+        return str(huggingface_hub.snapshot_download(**where, local_files_only=True, allow_patterns=take, ignore_patterns=leave))
     return str(huggingface_hub.snapshot_download(**where, allow_patterns=[_escaped(name) for name in wanted]))
+
+
+def _loosely(pattern: str) -> str:
+    """Return a glob in the client's sense, in which `*` spans folders."""
+    return pattern.removeprefix("!").replace("**/", "*")
 
 
 def _escaped(name: str) -> str:
@@ -123,7 +129,7 @@ def _complete(repository: Repository, there: Any) -> list[str]:
         if not pattern.startswith("!") and not globs.select(there, [pattern]):
             raise PcftError(
                 f"hub: {repository.kind} {repository.repository}: has no file {pattern} at revision {repository.revision}; "
-                f"it has {', '.join(sorted(there)[:8])}{', …' if len(there) > 8 else ''}"
+                f"it has {some(sorted(there))}"
             )
     found = globs.select(there, repository.files)
     matches = [match for name in found if (match := NUMBERED.fullmatch(name))]
@@ -144,14 +150,13 @@ def _parts(repository: Repository, folder: Path) -> None:
     try:
         for table in _groups(repository, [pq.ParquetFile(file) for file in files]):
             writer = writer or pq.ParquetWriter(folder / "part.parquet", table.schema, compression="zstd")
-            if len(table):
-                writer.write_table(table)
+            writer.write_table(table.cast(writer.schema))
             rows += len(table)
             if repository.rows is not None and rows >= repository.rows:
                 break
         print(f"{repository.repository}: {rows} rows", flush=True)
     except pa.ArrowInvalid as error:
-        raise PcftError(f"hub: {repository.repository}: not parquet ({_first_line(error)})") from None
+        raise PcftError(f"hub: {repository.repository}: not parquet, or not of one kind ({_first_line(error)})") from None
     finally:
         if writer is not None:
             writer.close()
@@ -167,7 +172,7 @@ def _groups(repository: Repository, files: Sequence[pq.ParquetFile]) -> Iterator
     for file in files:
         for column in (*repository.columns, *repository.where):
             if column not in file.schema_arrow.names:
-                raise PcftError(f"hub: {repository.repository}: has no column '{column}'; it has {', '.join(file.schema_arrow.names)}")
+                raise PcftError(f"hub: {repository.repository}: has no column '{column}'; it has {some(file.schema_arrow.names)}")
     groups = [(f, g) for f, file in enumerate(files) for g in range(file.num_row_groups)]
     if repository.rows is not None:
         groups.sort(key=lambda group: seeding.derive(0, "row groups", *group))

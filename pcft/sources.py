@@ -65,7 +65,7 @@ def _files(source: Source, origins: Origins) -> Iterator[tuple[str, Path]]:
     else:
         names = globs.local(source.files)
         if not names:
-            raise PcftError(f"no file matches {', '.join(source.files)}; paths are relative to the folder in which Snakemake runs")
+            raise PcftError(f"no file matches {', '.join(source.files[:4])}; paths are relative to the folder in which Snakemake runs")
         yield from ((name, Path(name)) for name in names)
 
 
@@ -73,5 +73,5 @@ def _inside(folder: Path, patterns: tuple[str, ...], what: str) -> Iterator[tupl
     found = (Path(parent, name).relative_to(folder).as_posix() for parent, _, files in os.walk(folder) for name in files)
     names = globs.select(found, patterns)
     if not names:
-        raise PcftError(f"{what} has no file that matches {', '.join(patterns)}")
+        raise PcftError(f"{what} has no file that matches {', '.join(patterns[:4])}")
     yield from ((name, folder / name) for name in names)

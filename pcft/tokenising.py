@@ -18,18 +18,19 @@ from pcft.documents import Batch, Documents
 from pcft.encodings import Encoding
 from pcft.errors import PcftError
 
-CONTROLS = bytes([*range(9), 11, 12, *range(14, 32), 127])  # all of one byte in UTF-8
+CONTROLS = bytes([*range(9), *range(14, 32), 127])  # all of one byte in UTF-8
+BREAKS = bytes.maketrans(b"\x0b\x0c", b"\n\n")  # vertical tab and form feed
 OTHER_SPACES = re.compile(r"[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 TO_SPACE = bytes.maketrans(b"\t\n\r", b"   ")
 WAITING = 3  # batches a process, so that none runs dry and few are held
 
 
 def clean(text: str) -> str:
-    """Remove control characters other than tab and line ends, halves of surrogate pairs (JSON may hold them), and outer white space.
+    """Remove control characters, halves of surrogate pairs (JSON may hold them), and outer white space.
 
-    They carry no text, and some vocabularies lack them.
+    They carry no text, and some vocabularies lack them. Tabs and line ends stay; a form feed becomes a line end.
     """
-    return text.encode("utf-8", "ignore").translate(None, CONTROLS).decode().strip()
+    return text.encode("utf-8", "ignore").translate(BREAKS, CONTROLS).decode().strip()
 
 
 def name_of(text: str) -> int:
@@ -50,13 +51,13 @@ class Tokeniser:
 
     def __init__(self, folder: Path, end_of_text: str, *, seed: int, processes: int) -> None:
         self.seed, self.processes = seed, processes
+        self.encoding = Encoding(folder, end_of_text)
         self._pool: ProcessPoolExecutor | None = None
         if processes > 1:
             context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other libraries' threads
             self._pool = ProcessPoolExecutor(processes, context, _start, (folder, end_of_text))
             for _ in range(processes):
-                self._pool.submit(int)  # they start while this process prepares itself
-        self.encoding = Encoding(folder, end_of_text)
+                self._pool.submit(int)  # they start while this process opens the first source
 
     def __enter__(self) -> Tokeniser:
         return self

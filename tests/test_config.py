@@ -94,6 +94,8 @@ WRONG = [
     ("corpora.places.categories.sea", {"files": "a", "zip": "a.zip", "python": True}, "names zip and python; a source has one of them"),
     ("corpora.places.categories.sea", {"wheel": "seas"}, "categories.sea.files is missing; name the files to read"),
     ("corpora.places.categories.sea.encoding", "utf-9", "encoding is 'utf-9', which Python does not know; common ones: utf-8, cp1252"),
+    ("corpora.places.categories.sea.encoding", "hex", "encoding is 'hex', which Python does not know"),
+    ("corpora.places", {**PLACES, "mixture": "dirichlet", "alpha": 1e9}, "alpha is 1000000000.0; from about 1000 on"),
     ("corpora.places.categories.sea.where", {"n": None}, "where.n must be a list, not null"),
     (
         "corpora.places.categories.sea.where",
@@ -157,6 +159,13 @@ def test_all_mistakes_at_once(tiny_config: dict[str, Any]) -> None:
     put(tiny_config, "experiments.main.seeds", [-1])
     put(tiny_config, "figures.width", 0)
     assert len(messages(tiny_config)) == 3
+
+
+def test_names_that_meet(tiny_config: dict[str, Any]) -> None:
+    put(tiny_config, "corpora.places-small", PLACES)
+    put(tiny_config, "models.small-tiny", {"folder": "x"})
+    (found,) = messages(tiny_config)
+    assert found == "my.yaml: corpora.places-small and corpora.places, each with a model, give the same name places-small-tiny; rename one"
 
 
 def test_k_larger_than_the_corpus(tiny_config: dict[str, Any]) -> None:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from pcft import corpora, corpus_tables
-from pcft.config.corpora import CorpusJob
+from pcft import corpora, corpus_tables, figures
+from pcft.config.corpora import CorpusJob, Source
+from pcft.config.figures import Figures
 from pcft.errors import PcftError
+from tests.conftest import sentences
 from tests.test_corpora import change, job
 
 __all__ = ["job"]
@@ -28,6 +32,20 @@ def test_what_a_corpus_is_made_of(job: CorpusJob, texts: Path, model_folders: di
     assert "301 tokens" in markdown
     assert markdown.count("0.751") == 3
     assert "toprule" in (tmp_path / "card.tex").read_text()
+
+
+def test_odd_names(job: CorpusJob, model_folders: dict[str, Path], tmp_path: Path) -> None:
+    source = tmp_path / "a.jsonl"
+    clients = ("a|b", "train", "c\nd$x_{")
+    source.write_text("".join(json.dumps({"text": f"{who} {s}", "who": who}) + "\n" for who in clients for s in sentences("sea", 30)))
+    natural = change(job, mixture="natural", categories={"all": Source(files=(str(source),), client="who")})
+    corpora.build(dataclasses.replace(natural, categories=("all",)), {}, {}, model_folders["gpt2"], tmp_path / "c")
+    corpus_tables.build(tmp_path / "c", tmp_path / "card")
+    lines = (tmp_path / "card.md").read_text().splitlines()
+    assert {line.replace(r"\|", "").count("|") for line in lines if line.startswith("|")} == {10, 8}
+    assert any("share of train" in line for line in lines)
+    figures.build("mixture", [], tmp_path / "c", Figures(), tmp_path / "mixture")
+    assert (tmp_path / "mixture.pdf").exists()
 
 
 def test_no_corpus(tmp_path: Path) -> None:

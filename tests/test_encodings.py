@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from pcft.encodings import BYTE_OF, Encoding
 from pcft.errors import PcftError
@@ -84,6 +84,23 @@ def test_missing_byte_is_named(tmp_path: Path) -> None:
     assert encoding.lacks("fine") is None
     assert encoding.lacks("ring \x07") == 7
     assert encoding.agree(["fine", "ring \x07"])
+
+
+def test_missing_byte_of_another_kind(tmp_path: Path) -> None:
+    """A byte-level vocabulary whose splitting rule is not one that tiktoken is given."""
+    lacking(0xC3, tmp_path)
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    split = pre_tokenizers.Split(Regex(r"\w+"), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    encoding = Encoding(tmp_path, END)
+    assert encoding.fast is None
+    assert encoding.lacks("café") == 0xC3
+
+
+def test_a_million_spaces(folder: Path) -> None:
+    encoding = Encoding(folder, END)
+    assert encoding.decode(encoding.encode(" " * 1_000_000).tolist()) == " " * 1_000_000
 
 
 def test_wrong_files(tmp_path: Path, folder: Path) -> None:

@@ -11,7 +11,7 @@ import termios
 
 import pytest
 
-from pcft.progress import Progress
+from pcft.progress import Progress, Reading
 
 SCRIPT = """
 from pcft.progress import Progress
@@ -42,10 +42,11 @@ def test_a_log_is_not_flooded(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["iteration 1/100", "iteration 100/100"]
 
 
-def test_a_terminal_gets_a_bar() -> None:
+def in_a_terminal(script: str) -> str:
+    """Return what a script prints to a terminal."""
     terminal, side = pty.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
-    with subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=side, stderr=side) as child:
+    with subprocess.Popen([sys.executable, "-c", script], stdout=side, stderr=side) as child:
         os.close(side)
         output = b""
         try:
@@ -55,8 +56,30 @@ def test_a_terminal_gets_a_bar() -> None:
             pass
     os.close(terminal)
     assert child.returncode == 0
-    text = output.decode()
+    return output.decode()
+
+
+def test_a_terminal_gets_a_bar() -> None:
+    text = in_a_terminal(SCRIPT)
     assert "3/3" in text
     assert "loss 3.2500" in text
     assert "tokens/s" in text
     assert "a note" in text
+
+
+def test_reading_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    for every, lines in ((0.0, 3), (60.0, 1)):
+        reading = Reading("en", every=every)
+        reading.step(10, 500)
+        reading.step(20, 700)
+        reading.close()
+        printed = capsys.readouterr().out.splitlines()
+        assert len(printed) == lines
+        assert re.fullmatch(r"en: 30 documents read, 1200 tokens, \d+ tokens/s", printed[-1])
+
+
+def test_reading_in_a_terminal() -> None:
+    text = in_a_terminal("from pcft.progress import Reading\nr = Reading('en')\nr.step(10, 500)\nr.step(20, 700)\nr.close()")
+    assert "en: 30 documents" in text
+    assert "1200 tokens" in text
+    assert "tokens/s" in text

@@ -63,13 +63,14 @@ def test_where_and_client(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_where_fits_nothing(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(PcftError, match=r"no record has n = 5 or 6; n is 1, 2$"):
+    there = "'1', '2'" if kind == "csv" else "1, 2"
+    with pytest.raises(PcftError, match=rf"no record has n = 5 or 6; n is {there}$"):
         texts(Source(files=(write(tmp_path, kind),), text="body", where={"n": (5, 6)}))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_missing_column(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(PcftError, match=rf"part\.{kind}.* has no (field|column) 'text'; it has body, n, who"):
+    with pytest.raises(PcftError, match=rf"part\.{kind}.* has no field 'text'; it has 'body', 'n', 'who'"):
         texts(Source(files=(write(tmp_path, kind),)))
 
 
@@ -187,15 +188,20 @@ WRONG: list[tuple[str, bytes, dict[str, Any], str]] = [
     ("a.json", b'{"x": ', {}, r"a\.json: not JSON at line 1, column 7"),
     ("a.json", b"3", {}, r"a\.json: must hold an object or a list"),
     ("a.json", b"[" * 100_000, {}, r"a\.json: not a table of records|a\.json: not JSON"),
-    ("a.json", b'[{"title": "t", "id": 1}]', {}, r"record 1: has no field 'text'; it has title, id"),
+    ("a.json", b'[{"title": "t", "id": 1}]', {}, r"record 1: has no field 'text'; it has 'title', 'id'"),
     ("a.json", b'[{"text": "t"}, {"text": 5}]', {}, r"record 2: the field 'text' is not text but int"),
     ("a.json", b'["text"]', {}, r"record 1: has no field 'text'"),
-    ("a.jsonl", b"{broken\n", {}, r"a\.jsonl: not jsonl"),
+    ("a.jsonl", b'{"text": "a"}\n\n{broken\n', {}, r"a\.jsonl, record 3: not JSON at line 1, column 2"),
     ("a.parquet", b"PAR1", {}, r"a\.parquet: not parquet"),
     ("a.parquet", b"", {}, r"a\.parquet: not parquet"),
-    ("a.txt", b"{broken\n", {"format": "jsonl"}, r"a\.txt: not jsonl"),
-    ("a.csv", b"text\n5\n6\n", {}, r"record 1: the field 'text' is not text but int"),
-    ("a.csv", b"", {}, r"a\.csv: not csv"),
+    ("a.txt", b"{broken\n", {"format": "jsonl"}, r"a\.txt, record 1: not JSON at line 1, column 2"),
+    ("a.jsonl", b"\n\n5\n", {}, r"record 1: has no field 'text'; it has nothing"),
+    ("a.json", b'[{"text": ' + b"5" * 5000 + b"}]", {}, r"a\.json: not a table of records \(Exceeds the limit"),
+    ("a.txt", b"text", {"where": {"n": (1,)}}, r"a\.txt: is plain text, which has no fields for where or client"),
+    ("a.txt", b"\xff\xfe\xff", {"encoding": ("utf-8", "utf-16")}, r"a\.txt: not utf-8 at byte 0, nor utf-16 at byte"),
+    ("a.txt", b"no mark", {"encoding": ("utf-16",)}, r"a\.txt: not utf-16 at byte 0"),
+    ("a.csv", ("x,y" * 300 + "\n1,2\n").encode(), {}, r"has no field 'text'; it has 'x', 'yx', .*, …"),
+    ("a.csv", b"", {}, r"a\.csv: has no field 'text'; it has nothing"),
 ]
 
 
@@ -219,3 +225,66 @@ def test_wrong_checksum(tmp_path: Path) -> None:
     verify(Wheel(package="p", version="1", sha256=sha256_of(path)), path, label="w")
     with pytest.raises(PcftError, match=r"p==1: its SHA-256 is 2d71\w+, but the configuration says 0{64}"):
         verify(Wheel(package="p", version="1", sha256="0" * 64), path, label="p==1")
+
+
+def test_fields_of_csv_are_text(tmp_path: Path) -> None:
+    """Ids, codes and words that look like something else, over more rows than are read at a time."""
+    rows = [("007", "NA"), *((str(i), f"text {i}") for i in range(12_000)), ("", "null"), ("7.50", "12")]
+    path = tmp_path / "a.csv"
+    path.write_text("who,text\n" + "".join(f"{who},{text}\n" for who, text in rows))
+    found = list(batches(Source(files=(str(path),), client="who"), Origins()))
+    assert [text for batch in found for text in batch.texts] == [text for _, text in rows]
+    assert [client for batch in found for client in batch.clients] == [who for who, _ in rows]
+    assert texts(Source(files=(str(path),), where={"who": ("007",)})) == ["NA"]
+    assert texts(Source(files=(str(path),), where={"who": (7,)})) == ["text 7"]
+
+
+def test_columns_that_nobody_asks_for_may_hold_anything(tmp_path: Path) -> None:
+    others = [None, 1, "x", {"a": 1}, {"b": [2]}, "2020-01-01"]
+    lines = [{"text": f"text {i}", "date": "2020-01-01", "m": others[i % 6 if i > 3000 else 0]} for i in range(6000)]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert texts(Source(files=(str(path),))) == [line["text"] for line in lines]
+    assert len(texts(Source(files=(str(path),), where={"date": ("2020-01-01",)}))) == 6000
+    with pytest.raises(PcftError, match="no record has m = 9; m is "):
+        texts(Source(files=(str(path),), where={"m": (9,)}))
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "json", "txt"])
+def test_nothing_in_a_file(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    content = {"jsonl": "", "csv": "text\n", "json": "[]", "txt": ""}
+    if kind == "parquet":
+        pd.DataFrame({"text": pd.Series([], dtype=str)}).to_parquet(path)
+    else:
+        path.write_text(content[kind])
+    assert "".join(texts(Source(files=(str(path),)))) == ""
+
+
+@pytest.mark.parametrize("kind", ["txt", "json", "jsonl", "csv"])
+def test_a_mark_of_utf8_is_no_text(tmp_path: Path, kind: str) -> None:
+    content = {"txt": "text", "json": '[{"text": "text"}]', "jsonl": '{"text": "text"}\n', "csv": "text\ntext\n"}[kind]
+    path = tmp_path / f"a.{kind}"
+    path.write_text(content, encoding="utf-8-sig")
+    assert texts(Source(files=(str(path),))) == ["text"]
+
+
+def test_long_rows_make_many_batches(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"text": ["x" * 100_000] * 60}).to_parquet(path)
+    assert max(sum(map(len, batch.texts)) for batch in batches(Source(files=(str(path),)), Origins())) < 500_000
+
+
+def test_odd_members(tmp_path: Path) -> None:
+    path = tmp_path / "w.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("..", "nothing")
+        archive.writestr("one.txt", "one")
+    assert texts(Source(files=("**",), zip=str(path))) == ["one"]
+    content = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = content.rindex(mark)
+        content[place + offset] |= 1  # "there is a password"
+    path.write_bytes(content)
+    with pytest.raises(PcftError, match=r"w\.zip: cannot be unpacked \(.*password"):
+        texts(Source(files=("one.txt",), zip=str(path)))

@@ -28,6 +28,7 @@ def check(config: Config, problems: Problems) -> None:
         _model(f"models.{name}", model, config, problems)
     for name, corpus in config.corpora.items():
         check_corpus(f"corpora.{name}", corpus, config, problems)
+    _distinct(config, problems)
     for name, strategy in config.strategies.items():
         _strategy(f"strategies.{name}", name, strategy, problems)
     if not config.experiments:
@@ -39,6 +40,20 @@ def check(config: Config, problems: Problems) -> None:
     problems.at_least(0, config.compute.gpu, "compute.gpu")
     for name in ("width", "font_size", "resolution"):
         problems.positive(getattr(config.figures, name), f"figures.{name}")
+
+
+def _distinct(config: Config, problems: Problems) -> None:
+    """Names of rules and files are made of a corpus and a model."""
+    for joint in "-_":
+        pairs: dict[str, str] = {}
+        for corpus in config.corpora:
+            for model in config.models:
+                other = pairs.setdefault(f"{corpus}{joint}{model}", corpus)
+                if other != corpus:
+                    problems.add(
+                        f"corpora.{corpus}",
+                        f"and corpora.{other}, each with a model, give the same name {corpus}{joint}{model}; rename one",
+                    )
 
 
 def _model(place: str, model: Model, config: Config, problems: Problems) -> None:

@@ -68,6 +68,8 @@ def _mixture(place: str, corpus: Corpus, problems: Problems) -> None:
         _shares(f"{place}.shares", corpus.shares, clients, kinds, problems)
     if corpus.alpha is not None:
         problems.positive(corpus.alpha, f"{place}.alpha")
+        if corpus.alpha > 1e6:
+            problems.add(f"{place}.alpha", f"is {corpus.alpha}; from about 1000 on, all clients have the same mixture")
     if corpus.minimum is not None:
         problems.at_least(1, corpus.minimum, f"{place}.minimum")
 
@@ -98,6 +100,8 @@ def _source(place: str, source: Source, config: Config, problems: Problems) -> N
         problems.add(f"{place}.encoding", "is empty; name at least one, such as utf-8")
     for name in source.encoding:
         try:
-            codecs.lookup(name)
-        except LookupError:
+            is_text = codecs.lookup(name)._is_text_encoding
+        except (LookupError, ValueError):
+            is_text = False
+        if not is_text:
             problems.add(f"{place}.encoding", f"is '{name}', which Python does not know; common ones: utf-8, cp1252, latin-1, utf-16")
