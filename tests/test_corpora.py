@@ -185,7 +185,7 @@ def test_natural_clients(natural: CorpusJob, model_folders: dict[str, Path], tmp
     assert more["categories"] == ["ann", "bob", "cid"]
     assert all(more["shards"][name] == entry for name, entry in few["shards"].items() if name != "reference.parquet")
     with pytest.raises(PcftError, match=r"categories\.cid: has \d+ tokens in 20 documents .* that is enough for 2 clients"):
-        build(change(natural, clients=3, tokens=dataclasses.replace(BUDGET, train=700)), model_folders["gpt2"], tmp_path / "less")
+        build(change(natural, clients=3, tokens=dataclasses.replace(BUDGET, train=850)), model_folders["gpt2"], tmp_path / "less")
     with pytest.raises(
         PcftError, match=r"categories\.people: 3 of the 4 clients that 'who' names have at least 5 documents, but 4 are asked"
     ):
