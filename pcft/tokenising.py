@@ -22,7 +22,7 @@ CONTROLS = bytes([*range(9), *range(14, 32), 127])  # all of one byte in UTF-8
 BREAKS = bytes.maketrans(b"\x0b\x0c", b"\n\n")  # vertical tab and form feed
 OTHER_SPACES = re.compile(r"[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 TO_SPACE = bytes.maketrans(b"\t\n\r", b"   ")
-WAITING = 3  # batches a process, so that none runs dry and few are held
+WAITING = 8  # batches a process, so that none runs dry and few are held
 
 
 def clean(text: str) -> str:
