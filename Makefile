@@ -33,8 +33,10 @@ format: $(VENV)/.dev ## format Python and Snakemake files
 	ruff check --fix .
 	snakefmt Snakefile rules
 
-benchmark: $(VENV)/.dev ## time what the training loop does in its own way against torch's way
+benchmark: $(VENV)/.dev ## time training's kernels against torch's, and the making of corpora against tiktoken alone
 	python -m benchmarks.kernels
+	snakemake --cores $(CORES) results/models/smollm2-135m/manifest.json
+	python -m benchmarks.corpora results/models/smollm2-135m
 
 clean: ## remove the environment and everything that was made
 	rm -rf $(VENV) .snakemake
