@@ -22,3 +22,8 @@ def some(things: Iterable[Any]) -> str:
     """Return the first of `things` as text for a message that stays short, on one line."""
     things = list(things)
     return ", ".join([*(_short.repr(thing) for thing in things[:SHOWN]), *(["…"] if len(things) > SHOWN else [])]) or "nothing"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the beginning of another library's message, on one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from pcft.config.corpora import Format, Source
 from pcft.documents import NOBODY, Batch
-from pcft.errors import SHOWN, PcftError, some
+from pcft.errors import SHOWN, PcftError, first_line, some
 
 ENDINGS: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 ROWS = 1000  # of a table at a time
@@ -177,7 +177,7 @@ def _parsed(text: str, place: str) -> Any:
     except json.JSONDecodeError as error:
         raise PcftError(f"{place}: not JSON at line {error.lineno}, column {error.colno} ({error.msg})") from None
     except (RecursionError, ValueError) as error:
-        raise PcftError(f"{place}: not a table of records ({_first_line(error)})") from None
+        raise PcftError(f"{place}: not a table of records ({first_line(error)})") from None
 
 
 def _csv(file: Path, name: str, encoding: str, wanted: list[str]) -> Iterator[Columns]:
@@ -199,7 +199,7 @@ def _parquet(file: Path, name: str, wanted: list[str]) -> Iterator[Columns]:
     try:
         about = pq.read_metadata(file)
     except (OSError, pa.ArrowException) as error:
-        raise PcftError(f"{name}: not parquet ({_first_line(error)})") from None
+        raise PcftError(f"{name}: not parquet ({first_line(error)})") from None
     _require(about.schema.to_arrow_schema().names, wanted, name)
     if about.num_rows:
         yield from _streamed("parquet", file, name, wanted, columns=wanted)
@@ -213,9 +213,9 @@ def _streamed(kind: str, file: Path, name: str, wanted: list[str], **options: An
         for table in stream.with_format("arrow").iter(batch_size=ROWS):
             yield {column: table[column].to_pylist() for column in wanted}
     except datasets.exceptions.DatasetGenerationError as error:
-        raise PcftError(f"{name}: not {kind} ({_first_line(error.__cause__ or error)})") from None
+        raise PcftError(f"{name}: not {kind} ({first_line(error.__cause__ or error)})") from None
     except (ValueError, TypeError, OSError, pa.ArrowException) as error:
-        raise PcftError(f"{name}: not {kind} ({_first_line(error)})") from None
+        raise PcftError(f"{name}: not {kind} ({first_line(error)})") from None
 
 
 def _library() -> Any:
@@ -230,10 +230,6 @@ def _library() -> Any:
         else:
             os.environ["USE_TORCH"] = before
     return datasets
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 def _columns(records: list[Any], wanted: list[str], name: str, number: int) -> Columns:

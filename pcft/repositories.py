@@ -18,7 +18,7 @@ from huggingface_hub import errors
 
 from pcft import fetched, globs, seeding
 from pcft.config.hub import Repository
-from pcft.errors import PcftError, some
+from pcft.errors import PcftError, first_line, some
 
 T = TypeVar("T")
 BLOCK = 1 << 18  # bytes that a small read fetches at least
@@ -60,9 +60,9 @@ def _explained(repository: Repository, work: Callable[[], T]) -> T:
             f"{name}: there is no network, and this machine's cache of the hub has {part}revision {repository.revision}"
         ) from None
     except errors.EntryNotFoundError as error:
-        raise PcftError(f"{name}: a file is not there at revision {repository.revision} ({_first_line(error)})") from None
+        raise PcftError(f"{name}: a file is not there at revision {repository.revision} ({first_line(error)})") from None
     except errors.HfHubHTTPError as error:
-        raise PcftError(f"{name}: cannot be fetched ({_first_line(error)}); check the network") from None
+        raise PcftError(f"{name}: cannot be fetched ({first_line(error)}); check the network") from None
     except Exception as error:
         if not _no_network(error):
             raise
@@ -74,10 +74,6 @@ def _explained(repository: Repository, work: Callable[[], T]) -> T:
 def _no_network(error: Exception) -> bool:
     """Say whether the hub could not be reached; which library the client uses for that differs between its versions."""
     return isinstance(error, errors.OfflineModeIsEnabled) or type(error).__module__.partition(".")[0] in NETWORK
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
 
 
 def _whole(repository: Repository, folder: Path) -> None:
@@ -156,7 +152,7 @@ def _parts(repository: Repository, folder: Path) -> None:
                 break
         print(f"{repository.repository}: {rows} rows", flush=True)
     except pa.ArrowInvalid as error:
-        raise PcftError(f"hub: {repository.repository}: not parquet, or not of one kind ({_first_line(error)})") from None
+        raise PcftError(f"hub: {repository.repository}: not parquet, or not of one kind ({first_line(error)})") from None
     finally:
         if writer is not None:
             writer.close()
