@@ -18,7 +18,8 @@ from pcft.encodings import Encoding
 from pcft.errors import PcftError
 from pcft.progress import Reading
 from pcft.sources import Origins, batches
-from pcft.tokenising import Tokeniser, clean
+from pcft.texts import clean
+from pcft.tokenising import Tokeniser
 
 PROBE = 200  # documents of each source on which the two tokenizers must agree,
 PROBED = 1000  # characters of each, because the slower one is slow

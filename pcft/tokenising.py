@@ -1,10 +1,8 @@
-"""Texts to documents of tokens, on several processors: cleaned, named by their content, tokenised in the order they come."""
+"""Batches of texts to documents of tokens, on several processors, in the order they come."""
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -17,33 +15,9 @@ from pcft import seeding
 from pcft.documents import Batch, Documents
 from pcft.encodings import Encoding
 from pcft.errors import PcftError
+from pcft.texts import clean, names
 
-CONTROLS = bytes([*range(9), *range(14, 32), 127])  # all of one byte in UTF-8
-BREAKS = bytes.maketrans(b"\x0b\x0c", b"\n\n")  # vertical tab and form feed
-OTHER_SPACES = re.compile(r"[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
-TO_SPACE = bytes.maketrans(b"\t\n\r", b"   ")
 WAITING = 8  # batches a process, so that none runs dry and few are held
-
-
-def clean(text: str) -> str:
-    """Remove control characters, halves of surrogate pairs (JSON may hold them), and outer white space.
-
-    They carry no text, and some vocabularies lack them. Tabs and line ends stay; a form feed becomes a line end.
-    """
-    return text.encode("utf-8", "ignore").translate(BREAKS, CONTROLS).decode().strip()
-
-
-def name_of(text: str) -> int:
-    """Return 64 bits that stand for a cleaned text with its white space folded, so that equal texts have equal names."""
-    return int.from_bytes(hashlib.sha256(_folded(text)).digest()[:8])
-
-
-def _folded(text: str) -> bytes:
-    """Return `" ".join(text.split())`, which is slow, of a cleaned text."""
-    raw = (text if text.isascii() else OTHER_SPACES.sub(" ", text)).encode().translate(TO_SPACE)
-    while b"  " in raw:
-        raw = raw.replace(b"  ", b" ")
-    return raw
 
 
 class Tokeniser:
@@ -110,31 +84,22 @@ def _finished(batch: Batch, result: Future[Documents | _Missing] | Documents | _
 
 
 def _work(task: _Task, encoding: Encoding) -> Documents | _Missing:
-    n = len(task.texts)
-    names, keys, characters, lengths = ([0] * n for _ in range(4))
-    tokens = [np.zeros(0, np.uint32)]
-    end = np.array([encoding.end_of_text], np.uint32)
+    texts = [clean(text) for text in task.texts]
+    if encoding.lacks("".join(texts)) is not None:
+        return next(_Missing(i, byte) for i, text in enumerate(texts) if (byte := encoding.lacks(text)) is not None)
+    named = names(texts)
     key_of = seeding.derivation(task.seed, "order")
-    for i, (raw, bound) in enumerate(zip(task.texts, task.bounds, strict=True)):
-        text = clean(raw)
-        if not text:
-            continue
-        byte = encoding.lacks(text)
-        if byte is not None:
-            return _Missing(i, byte)
-        names[i] = name = name_of(text)
-        characters[i] = len(text)
-        keys[i] = key = key_of(f"{name:016x}")
-        if key <= bound:
-            found = encoding.encode(text, fast=task.fast)
-            tokens += [found, end]
-            lengths[i] = len(found) + 1
+    keys = [key_of(f"{name:016x}") for name in named.tolist()]
+    wanted = [i for i, (text, key, bound) in enumerate(zip(texts, keys, task.bounds, strict=True)) if text and key <= bound]
+    tokens, found = encoding.documents([texts[i] for i in wanted], fast=task.fast)
+    lengths = np.zeros(len(texts), np.int64)
+    lengths[wanted] = found
     return Documents(
-        np.array(names, np.uint64),
+        named,
         np.array(keys, np.uint64),
-        np.array(characters, np.int64),
-        np.array(lengths, np.int64),
-        np.concatenate(tokens, dtype=np.uint16 if encoding.vocabulary <= 1 << 16 else np.uint32, casting="unsafe"),
+        np.array([len(text) for text in texts], np.int64),
+        lengths,
+        tokens.astype(np.uint16) if encoding.vocabulary <= 1 << 16 else tokens,
     )
 
 

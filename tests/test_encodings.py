@@ -52,6 +52,18 @@ def test_special_tokens_in_a_text_are_text(folder: Path) -> None:
         assert encoding.end_of_text not in encoding.encode(f"a {END} b")
 
 
+@pytest.mark.parametrize("texts", [[], ["tram"], TRICKY[:5], TRICKY, [*TRICKY, " " * 1_100_000]])
+@pytest.mark.parametrize("fast", [True, False])
+def test_many_texts_at_once(folder: Path, texts: list[str], fast: bool) -> None:
+    """One of the texts says the name of the end, another is too much for tiktoken's pattern."""
+    encoding = Encoding(folder, END)
+    tokens, lengths = encoding.documents(texts, fast=fast)
+    expected = [[*encoding.encode(text).tolist(), encoding.end_of_text] for text in texts]
+    assert tokens.tolist() == [token for document in expected for token in document]
+    assert lengths.tolist() == [len(document) for document in expected]
+    assert tokens.dtype == np.uint32
+
+
 def test_other_tokenizers_are_used_as_they_are(tmp_path: Path) -> None:
     tokenizer = Tokenizer(models.WordLevel({"<eos>": 0, "sea": 1, "[UNK]": 2}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -59,6 +71,8 @@ def test_other_tokenizers_are_used_as_they_are(tmp_path: Path) -> None:
     encoding = Encoding(tmp_path, "<eos>")
     assert encoding.fast is None
     assert encoding.encode("sea wood sea").tolist() == [1, 2, 1]
+    tokens, lengths = encoding.documents(["sea wood", "sea"], fast=True)
+    assert (tokens.tolist(), lengths.tolist()) == ([1, 2, 0, 1, 0], [3, 2])
 
 
 def test_disagreement_falls_back(folder: Path) -> None:

@@ -23,7 +23,7 @@ from pcft.config.models import ModelJob, Wheel
 from pcft.config.schema import Config
 from pcft.encodings import Encoding
 from pcft.sources import Origins, batches
-from pcft.tokenising import clean
+from pcft.texts import clean
 from tests.workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.real

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pcft import seeding
 from pcft.dealing import HIGHEST
 from pcft.documents import Batch, Documents
 from pcft.encodings import Encoding
 from pcft.errors import PcftError
-from pcft.tokenising import Tokeniser, clean, name_of
+from pcft.texts import names
+from pcft.tokenising import Tokeniser
 from tests.conftest import WORDS, sentences
 from tests.test_encodings import END, lacking
 
@@ -40,7 +38,7 @@ def test_any_number_of_processes(model_folders: dict[str, Path]) -> None:
 
 def test_documents(model_folders: dict[str, Path]) -> None:
     (done,) = tokenise(model_folders["gpt2"], [["sea  \n wave", " \x00\t", "sea wave\x06", "tide"]])
-    assert done.names[0] == done.names[2] == name_of("sea wave")
+    assert done.names[0] == done.names[2] == names(["sea wave"])[0]
     assert done.names[0] != done.names[3]
     assert done.keys[0] == done.keys[2] == seeding.derive(3, "order", f"{done.names[0]:016x}")
     assert done.characters.tolist() == [11, 0, 8, 4]
@@ -63,14 +61,3 @@ def test_a_byte_that_the_vocabulary_lacks(tmp_path: Path, processes: int) -> Non
     lacking(0xC3, tmp_path)
     with pytest.raises(PcftError, match=r"^file, line 1: the tokenizer's vocabulary lacks byte 0xC3, which this document holds"):
         tokenise(tmp_path, [["plain", "é"], ["plain"]], processes, bound=-1)  # whether it is wanted or not
-
-
-@given(st.text())
-def test_clean(text: str) -> None:
-    cleaned = clean(text)
-    assert cleaned == clean(cleaned) == cleaned.strip()
-    assert cleaned.encode().decode() == cleaned
-    assert not any(ord(c) < 32 and c not in "\t\n\r" for c in cleaned)
-    folded = " ".join(cleaned.split())
-    assert name_of(cleaned) == name_of(folded) == int.from_bytes(hashlib.sha256(folded.encode()).digest()[:8])
-    assert name_of(cleaned) == name_of(cleaned.replace(" ", "\t\n"))
