@@ -62,6 +62,14 @@ class Grid:
         """Number of counted targets of each text, int64 [texts]."""
         return self.counted.sum((1, 2))
 
+    def of(self, texts: Tensor) -> Grid:
+        """Return the grid of some of the texts, by number (int64 [n])."""
+        return Grid(self.inputs[texts], self.targets[texts], self.counted[texts])
+
+    def first(self, windows: int | None) -> Grid:
+        """Return the first windows of each text; all where there are no more, or for None."""
+        return Grid(self.inputs[:, :windows], self.targets[:, :windows], self.counted[:, :windows])
+
 
 def grid(texts: Sequence[Tensor], length: int) -> Grid:
     """Cut each text (int64 [tokens], two tokens at least) into windows of `length`."""

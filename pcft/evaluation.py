@@ -58,23 +58,29 @@ def evaluate(backbone: Backbone, adapters: Adapters, texts: Grid, *, tokens_per_
     return Scores(loss / tokens, hits / tokens, tokens)
 
 
-def cross_losses(backbone: Backbone, adapters: Adapters, texts: Grid, *, tokens_per_pass: int) -> Tensor:
-    """Return the loss of client j's adapter on client i's text at [i, j], float64 [N, N].
+def cross_losses(backbone: Backbone, adapters: Adapters, texts: Grid, who: Tensor, *, tokens_per_pass: int) -> Tensor:
+    """Return the loss of client who[j]'s adapter on text i at [i, j], float64 [n, n].
 
-    N passes over a batch that holds all clients' windows: in pass s, text i is read by client i + s (modulo N).
+    n passes over a batch that holds all n texts' windows: in pass s, text i is read by client who[i + s] (modulo n).
+
+    Args:
+        texts: of n clients.
+        who: numbers of these clients, int64 [n].
     """
-    n = adapters.clients
-    clients = torch.arange(n)
+    n = len(who)
+    rows = torch.arange(n)
     losses = torch.zeros(n, n, dtype=torch.float64)
     for shift in range(n):
-        readers = (clients + shift) % n
-        losses[clients, readers] = evaluate(backbone, adapters, texts, tokens_per_pass=tokens_per_pass, served=readers).loss
+        columns = (rows + shift) % n
+        losses[rows, columns] = evaluate(backbone, adapters, texts, tokens_per_pass=tokens_per_pass, served=who[columns]).loss
     return losses
 
 
 @torch.no_grad()
-def predict(backbone: Backbone, adapters: Adapters, text: Grid, *, kept: int, last_only: bool, log_probabilities: bool) -> Predictions:
-    """Return every client's largest next-token logits on one shared text.
+def predict(
+    backbone: Backbone, adapters: Adapters, text: Grid, who: Tensor, *, kept: int, last_only: bool, log_probabilities: bool
+) -> Predictions:
+    """Return the largest next-token logits of the clients in `who` (int64 [n]) on one shared text.
 
     Args:
         text: a grid over a single text.
@@ -83,10 +89,10 @@ def predict(backbone: Backbone, adapters: Adapters, text: Grid, *, kept: int, la
         log_probabilities: normalise the logits, and let what is not kept share the rest of the mass evenly;
             otherwise raw logits, what is not kept counting as 0.
     """
-    n, vocabulary = adapters.clients, len(backbone.head)
+    n, vocabulary = len(who), len(backbone.head)
     kept = min(kept, vocabulary)
     values, indices, rest = [], [], []
-    with _Serving(backbone, adapters, None):
+    with _Serving(backbone, adapters, who):
         for window in range(text.inputs.shape[1]):
             positions = text.counted[0, window].nonzero().squeeze(1)
             if last_only:

@@ -1,4 +1,4 @@
-"""One exchange: gather the evidence a strategy asks for, set trust, average the adapters, note what it cost."""
+"""One exchange: gather the evidence a strategy asks for, set trust, take over what is trusted, note what it did and cost."""
 
 from __future__ import annotations
 
@@ -6,18 +6,39 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from pcft.aggregation import average
+from pcft.aggregation import AGGREGATE, squared_gap
 from pcft.backbone import Backbone
 from pcft.batches import Grid
-from pcft.config.experiments import Strategy
+from pcft.config.strategies import SOURCES, Evidence, Strategy
 from pcft.evaluation import cross_losses, predict
+from pcft.events import Events
 from pcft.ledger import Ledger
 from pcft.lora import Adapters
-from pcft.trust import SOURCES, Evidence, trust
+from pcft.traffic import INDEX, VALUE, Sizes, Traffic, traffic
+from pcft.trust import score, trust
 
-VALUE, INDEX = 4, 4  # bytes of a number and of a token's id on the wire
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one exchange did; clients that were absent have no scores (NaN) and trust themselves.
+
+    Attributes:
+        scores, trust: float32 [N, N].
+        present: who took part, bool [N].
+        error: ‖Σ_j t_ij A_j B_j − A_i B_i‖ over all modules after averaging, relative to the first term, float64 [N]; NaN where that is 0.
+        traffic: bytes by route.
+        tokens: that each client passed through the model to set trust.
+    """
+
+    scores: Tensor
+    trust: Tensor
+    present: Tensor
+    error: Tensor
+    traffic: dict[str, Traffic]
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -38,53 +59,88 @@ class Exchange:
     shares: Tensor
     tokens_per_pass: int
     ledger: Ledger
+    events: Events
 
-    def __call__(self) -> tuple[Tensor, Tensor]:
-        """Replace every adapter by its owner's trusted average; return scores and trust, float32 [N, N]."""
-        source = SOURCES[self.strategy.trust]
+    def __call__(self, iteration: int) -> Outcome:
+        """Replace the adapter of everybody who takes part by what it takes over from those it trusts."""
+        present = self.events.present(iteration)
+        who = present.nonzero().squeeze(1)
+        self.events.send(self.adapters, who, iteration)
+        before = self.ledger.tokens["trust"]
         with self.ledger.phase("trust"):
-            scores = source.score(self._evidence(source.evidence), self.strategy)
+            scores = score(self._evidence(who), self.strategy).cpu()
             weights = trust(scores, self.strategy)
         with self.ledger.phase("exchange"):
-            self._charge(source.evidence, weights)
-            self.adapters.load(average(self.adapters.factors(), weights.to(self.shares.device)))
-        return scores.cpu(), weights.cpu()
+            error = self._take_over(who, weights)
+            self.events.received(self.adapters, who)
+        moved = traffic(weights, self._sizes(), evidence=SOURCES[self.strategy.trust].evidence, a=self.strategy.a)
+        n = len(present)
+        outcome = Outcome(
+            _spread(scores, who, torch.full((n, n), float("nan"))),
+            _spread(weights, who, torch.eye(n)),
+            present,
+            torch.full((n,), float("nan"), dtype=torch.float64).index_copy(0, who, error),
+            {route: Traffic(_back(one.sent, who, n), _back(one.received, who, n)) for route, one in moved.items()},
+            (self.ledger.tokens["trust"] - before) // len(who),
+        )
+        self.ledger.moved(outcome.traffic)
+        return outcome
 
-    def _evidence(self, kind: Evidence) -> Any:
-        gather: dict[Evidence, Callable[[], Any]] = {
-            "shares": lambda: self.shares,
-            "factors": self.adapters.factors,
+    def _evidence(self, who: Tensor) -> Any:
+        gather: dict[Evidence, Callable[[Tensor], Any]] = {
+            "shares": lambda who: self.shares[who],
+            "factors": lambda who: {name: factor[who] for name, factor in self.adapters.factors().items()},
             "losses": self._losses,
             "predictions": self._predictions,
         }
-        return gather[kind]()
+        return gather[SOURCES[self.strategy.trust].evidence](who)
 
-    def _losses(self) -> Tensor:
-        self.ledger.tokens["trust"] += int(self.validation.tokens.sum()) * self.adapters.clients
-        return cross_losses(self.backbone, self.adapters, self.validation, tokens_per_pass=self.tokens_per_pass)
+    def _losses(self, who: Tensor) -> Tensor:
+        texts = self.validation.of(who)
+        self.ledger.tokens["trust"] += int(texts.tokens.sum()) * len(who)
+        return cross_losses(self.backbone, self.adapters, texts, who, tokens_per_pass=self.tokens_per_pass)
 
-    def _predictions(self) -> Any:
-        self.ledger.tokens["trust"] += int(self.reference.tokens.sum()) * self.adapters.clients
-        careful = self.strategy.variant == "default"
-        return predict(
-            self.backbone, self.adapters, self.reference, kept=self.strategy.kept_logits, last_only=not careful, log_probabilities=careful
-        )
+    def _predictions(self, who: Tensor) -> Any:
+        text = self._shared_text()
+        self.ledger.tokens["trust"] += int(text.tokens.sum()) * len(who)
+        kept, normalised = self.strategy.kept_logits, self.strategy.variant == "default"
+        return predict(self.backbone, self.adapters, text, who, kept=kept, last_only=self._last_only, log_probabilities=normalised)
 
-    def _charge(self, evidence: Evidence, weights: Tensor) -> None:
-        """Count bytes, peer to peer: adapters where they are used or needed to set trust, and shared logits."""
-        n = self.adapters.clients
-        adapter = self.adapters.size() * VALUE
-        needs_all = evidence in ("factors", "losses")
-        moves = (weights.cpu() > 0) | needs_all
-        moves.fill_diagonal_(False)
-        logits = 0
-        if evidence == "predictions":
-            positions = int(self.reference.tokens.sum()) if self.strategy.variant == "default" else self.reference.inputs.shape[1]
-            kept = min(self.strategy.kept_logits, len(self.backbone.head))
-            logits = positions * kept * (VALUE + INDEX) * (n - 1)
-        for i in range(n):
-            self.ledger.received[i] += int(moves[i].sum()) * adapter + logits
-            self.ledger.sent[i] += int(moves[:, i].sum()) * adapter + logits
+    def _shared_text(self) -> Grid:
+        return self.reference.first(self.strategy.reference_windows)
+
+    @property
+    def _last_only(self) -> bool:
+        usual = "all" if self.strategy.variant == "default" else "last"
+        return (self.strategy.positions or usual) == "last"
+
+    def _take_over(self, who: Tensor, weights: Tensor) -> Tensor:
+        """Aggregate module by module, so that little more than the adapters is ever held; return the error, float64 [who]."""
+        aggregate = AGGREGATE[self.strategy.aggregation]
+        squares = torch.zeros(2, len(who), dtype=torch.float64)  # of the gap, and of the exact mean
+        for module in self.adapters.modules.values():
+            A, B, on_device = module.A.data[who], module.B.data[who], weights.to(module.A.device)
+            new_A, new_B = aggregate(A, B, on_device)
+            squares += torch.stack(squared_gap(A, B, on_device, new_A, new_B)).cpu()
+            module.A.data[who], module.B.data[who] = new_A, new_B
+        return torch.sqrt(squares[0] / squares[1])
+
+    def _sizes(self) -> Sizes:
+        text = self._shared_text()
+        positions = text.inputs.shape[1] if self._last_only else int(text.tokens.sum())
+        kept = min(self.strategy.kept_logits, len(self.backbone.head))
+        return Sizes(self.adapters.size("A") * VALUE, self.adapters.size("B") * VALUE, positions * kept * (VALUE + INDEX))
+
+
+def _spread(part: Tensor, who: Tensor, whole: Tensor) -> Tensor:
+    """Put the matrix of those who took part into that of all."""
+    whole[who[:, None], who] = part
+    return whole
+
+
+def _back(values: Tensor, who: Tensor, n: int) -> Tensor:
+    """Put one number for each who took part into zeros for all."""
+    return torch.zeros(n, dtype=values.dtype).index_copy(0, who, values)
 
 
 def due(iteration: int, *, warmup: int, interval: int) -> bool:

@@ -17,8 +17,10 @@ from pcft import adapter_files, checkpoints
 from pcft.backbone import Backbone, load
 from pcft.batches import grid
 from pcft.config.experiments import Run
+from pcft.config.strategies import Strategy
 from pcft.errors import PcftError
-from pcft.evaluation import evaluate
+from pcft.evaluation import cross_losses, evaluate
+from pcft.events import Events, noise_multiplier, noise_text
 from pcft.exchange import Exchange, due
 from pcft.files import write_json
 from pcft.layout import REFERENCE, client_folder, shard_name
@@ -28,6 +30,7 @@ from pcft.progress import Progress
 from pcft.records import Records
 from pcft.shards import read_manifest, read_tokens
 from pcft.training import Trainer
+from pcft.trust import score, trust
 
 STATE = "state.safetensors"
 
@@ -48,7 +51,6 @@ class Job:
 def warmup(job: Job) -> None:
     """Train locally up to the first exchange; every strategy of this experiment and seed goes on from here."""
     session = Session(job)
-    session.adapters.initialise(job.run.adapters.initial, seed=job.seed)
     session.go(0, job.run.exchange.warmup)
     checkpoints.save(session.trainer, job.run.exchange.warmup, job.output / STATE)
     session.records.write_metrics(job.output)
@@ -62,8 +64,9 @@ def finetune(job: Job, warm: Path) -> None:
     start = checkpoints.load(session.trainer, warm / STATE)
     session.records.adopt(warm / "metrics.parquet")
     session.go(start, job.run.training.iterations)
+    session.cross()
     session.records.write_metrics(job.output)
-    session.records.write_trust(job.output)
+    session.records.write_rest(job.output)
     session.write_adapters()
     session.write_cost(warmup=earlier)
 
@@ -86,8 +89,10 @@ class Session:
             self.clients = len(self.shares)
             self.backbone = self._load_backbone()
             self.adapters = self._attach()
+            poison, vocabulary = self.run.events.poison, self.manifest["vocabulary"]
+            texts = noise_text(self._texts("train"), poison, vocabulary=vocabulary, seed=job.seed)
             self.trainer = Trainer(
-                self.backbone, self.adapters, self._texts("train"), self.run.training, seed=job.seed, tokens_per_pass=job.tokens_per_pass
+                self.backbone, self.adapters, texts, self.run.training, seed=job.seed, tokens_per_pass=job.tokens_per_pass
             )
             self.grids = {split: grid(self._texts(split), self.run.training.sequence_length) for split in ("validation", "test")}
             self.exchange = self._exchange()
@@ -120,7 +125,7 @@ class Session:
         if self.exchange is None and iteration == self.run.exchange.warmup:
             return
         if self.exchange and due(iteration, warmup=self.run.exchange.warmup, interval=self.run.exchange.interval):
-            self.records.trusted(iteration, *self.exchange())
+            self.records.exchanged(iteration, self.exchange(iteration), self.oracle)
         if self._evaluation_due(iteration):
             self._evaluate(iteration)
 
@@ -155,7 +160,9 @@ class Session:
     def _attach(self) -> Adapters:
         a, noise = self.run.adapters, self.backbone.noise
         body = self.backbone.body
-        adapters = Adapters(body, targets=a.targets, clients=self.clients, rank=a.rank, alpha=a.alpha, dropout=a.dropout, noise=noise)
+        options: dict[str, Any] = {"rank": a.rank, "alpha": a.alpha, "dropout": a.dropout, "noise": noise, "trained": self.run.trained}
+        adapters = Adapters(body, targets=a.targets, clients=self.clients, **options)
+        adapters.initialise(a.initial, seed=self.job.seed)
         body.to(self.job.device)
         return adapters
 
@@ -177,7 +184,33 @@ class Session:
             shares=self.shares,
             tokens_per_pass=self.job.tokens_per_pass,
             ledger=self.ledger,
+            events=self._events(),
         )
+
+    def _events(self) -> Events:
+        """Return the run's events, which begin with the adapters as they were drawn."""
+        settings, multiplier = self.run.events, 0.0
+        if settings.privacy is not None:
+            first, last, step = self.run.exchange.warmup, self.run.training.iterations, self.run.exchange.interval
+            multiplier = noise_multiplier(settings.privacy, len(range(first, last + 1, step)))
+            print(f"privacy: noise of {multiplier:.4g} times the sensitivity", flush=True)
+        events = Events(settings, self.clients, self.job.seed, multiplier)
+        events.begin(self.adapters)
+        return events
+
+    @property
+    def oracle(self) -> Tensor:
+        """The trust that the truth about the clients' texts gives, [N, N]."""
+        known = Strategy(trust="oracle")
+        return trust(score(self.shares.cpu(), known), known)
+
+    def cross(self) -> None:
+        """Measure everybody's adapter on everybody's test text."""
+        with self.ledger.phase("evaluate"):
+            texts, everybody = self.grids["test"], torch.arange(self.clients)
+            losses = cross_losses(self.backbone, self.adapters, texts, everybody, tokens_per_pass=self.job.tokens_per_pass)
+        self.ledger.tokens["evaluate"] += int(texts.tokens.sum()) * self.clients
+        self.records.crossed(losses)
 
     def write_adapters(self) -> None:
         """Write every client's adapter as a PEFT folder."""
@@ -187,6 +220,6 @@ class Session:
 
     def write_cost(self, **earlier: Any) -> None:
         """Write cost.json; `earlier` holds the costs of stages that other runs share."""
-        costs = self.ledger.report(clients=self.clients, device=self.job.device)
+        costs = self.ledger.report(self.job.device)
         precision = str(self.backbone.head.dtype).removeprefix("torch.")
         write_json(self.job.output / "cost.json", {**costs, "precision": precision, **earlier})

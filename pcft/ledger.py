@@ -7,12 +7,14 @@ import resource
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
 import torch
+
+from pcft.traffic import Traffic
 
 LIBRARIES = ("torch", "transformers", "safetensors", "pyarrow", "numpy")
 
@@ -22,8 +24,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.tokens: Counter[str] = Counter()  # all clients together, by "train", "evaluate", "trust"
-        self.sent: Counter[int] = Counter()  # bytes by client
-        self.received: Counter[int] = Counter()
+        self.traffic: dict[str, Traffic] = {}  # bytes by route
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._began = time.perf_counter()
 
@@ -36,13 +37,18 @@ class Ledger:
         finally:
             self.seconds[name] += time.perf_counter() - began
 
-    def report(self, *, clients: int, device: torch.device) -> dict[str, Any]:
+    def moved(self, traffic: Mapping[str, Traffic]) -> None:
+        """Add the bytes of an exchange."""
+        for route, one in traffic.items():
+            so_far = self.traffic.get(route, Traffic(torch.zeros_like(one.sent), torch.zeros_like(one.received)))
+            self.traffic[route] = Traffic(so_far.sent + one.sent, so_far.received + one.received)
+
+    def report(self, device: torch.device) -> dict[str, Any]:
         """Return the costs as `cost.json` holds them."""
         seconds = {name: round(value, 3) for name, value in self.seconds.items()}
         return {
             "tokens": dict(self.tokens),
-            "bytes_sent": [self.sent[i] for i in range(clients)],
-            "bytes_received": [self.received[i] for i in range(clients)],
+            "bytes": {route: {"sent": one.sent.tolist(), "received": one.received.tolist()} for route, one in self.traffic.items()},
             "seconds": {**seconds, "total": round(time.perf_counter() - self._began, 3)},
             "peak_memory_bytes": peak_memory(device),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",

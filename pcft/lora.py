@@ -69,15 +69,25 @@ class Adapters:
     """
 
     def __init__(
-        self, model: nn.Module, *, targets: Sequence[str] | None, clients: int, rank: int, alpha: float, dropout: float, noise: Noise
+        self,
+        model: nn.Module,
+        *,
+        targets: Sequence[str] | None,
+        clients: int,
+        rank: int,
+        alpha: float,
+        dropout: float,
+        noise: Noise,
+        trained: str = "AB",
     ) -> None:
         """Freeze `model` and put a `StackedLinear` in the place of each target.
 
         Args:
             targets: last parts of module names, such as "q_proj"; None means every linear module.
+            trained: which factors are trained, "AB" or "B".
 
         Raises:
-            PcftError: a target matches no linear module of the model.
+            PcftError: a target matches no linear module of the model, or a module takes fewer inputs than the rank.
         """
         self.clients, self.rank, self.alpha, self.dropout = clients, rank, alpha, dropout
         self.scale = alpha / rank
@@ -93,8 +103,12 @@ class Adapters:
         for name, base in linear.items():
             parent, _, leaf = name.rpartition(".")
             if targets is None or leaf in targets:
+                if features(base)[0] < rank:
+                    raise PcftError(f"adapters.rank: is {rank}, but the model's {name} takes only {features(base)[0]} inputs")
                 self.modules[name] = StackedLinear(base, name, self)
                 setattr(model.get_submodule(parent), leaf, self.modules[name])
+                for side in "AB":
+                    getattr(self.modules[name], side).requires_grad_(side in trained)
 
     def initialise(self, initial: Initial, *, seed: int) -> None:
         """Draw A uniformly and set B to zero, so that every client starts as the base model.
@@ -128,6 +142,6 @@ class Adapters:
         for name, factor in factors.items():
             own[name].copy_(factor)
 
-    def size(self) -> int:
-        """Return the number of parameters of one client's adapter."""
-        return sum(p[0].numel() for p in self.parameters())
+    def size(self, sides: str = "AB") -> int:
+        """Return the number of parameters of one client's adapter, or of one side of it."""
+        return sum(getattr(module, side)[0].numel() for module in self.modules.values() for side in sides)

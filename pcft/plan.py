@@ -12,9 +12,10 @@ from typing import Any
 
 from pcft import globs
 from pcft.config.corpora import CorpusJob, Source
-from pcft.config.experiments import Experiment, Run
+from pcft.config.experiments import WARMUPS, Experiment, Run
 from pcft.config.models import ModelJob
 from pcft.config.schema import Config
+from pcft.config.strategies import Strategy
 from pcft.errors import PcftError
 from pcft.files import canonical, write_text
 from pcft.layout import REFERENCE, SPLITS, shard_name
@@ -40,11 +41,13 @@ def settings_files(config: Config) -> dict[str, Any]:
             "experiment": experiment,
             "model": config.models[experiment.model],
             "corpus": config.corpora[experiment.corpus],
-            "strategies": {s: config.all_strategies()[s] for s in experiment.strategies},
+            "strategies": strategies(config, name),
         }
-        files[f"runs/{name}/warmup/settings.json"] = run(name, experiment)
-        for strategy in experiment.strategies:
-            files[f"runs/{name}/{strategy}/settings.json"] = run(name, experiment, config, strategy)
+        for strategy, about in strategies(config, name).items():
+            files[f"runs/{name}/{WARMUPS[about.trained]}/settings.json"] = run(
+                name, experiment, WARMUPS[about.trained], trained=about.trained
+            )
+            files[f"runs/{name}/{strategy}/settings.json"] = run(name, experiment, strategy, strategy=about, trained=about.trained)
     return {path: _plain(value) for path, value in files.items()}
 
 
@@ -123,12 +126,16 @@ def corpus_job(config: Config, name: str, tokenizer: str) -> CorpusJob:
     )
 
 
-def run(name: str, experiment: Experiment, config: Config | None = None, strategy: str | None = None) -> Run:
-    """Return the settings of an experiment's warm-up, or of a strategy's runs."""
-    common = {f: getattr(experiment, f) for f in ("corpus", "model", "adapters", "training", "exchange", "evaluation")}
-    if config is None or strategy is None:
-        return Run(experiment=name, **common)
-    return Run(experiment=name, **common, strategy_name=strategy, strategy=config.all_strategies()[strategy])
+def strategies(config: Config, experiment: str) -> dict[str, Strategy]:
+    """Return an experiment's strategies by name, in its order."""
+    known = config.all_strategies()
+    return {name: known[name] for name in config.experiments[experiment].strategies}
+
+
+def run(name: str, experiment: Experiment, label: str, *, trained: str, strategy: Strategy | None = None) -> Run:
+    """Return the settings of an experiment's warm-up (no strategy), or of a strategy's runs."""
+    common = {f: getattr(experiment, f) for f in ("corpus", "model", "adapters", "training", "exchange", "evaluation", "events")}
+    return Run(experiment=name, **common, strategy_name=label, strategy=strategy, trained=trained)
 
 
 def shards(config: Config, corpus: str) -> list[str]:

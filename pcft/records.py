@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from pcft.errors import PcftError
+from pcft.exchange import Outcome
 from pcft.files import replacing
+from pcft.traffic import ROUTES
+from pcft.trust import distance, effective_peers
 
 METRICS = pa.schema(
     [
@@ -28,16 +32,21 @@ METRICS = pa.schema(
         ("accuracy", pa.float64()),  # share of tokens guessed right; null where not measured
     ]
 )
-TRUST = pa.schema(
+RUN = [("experiment", pa.string()), ("strategy", pa.string()), ("seed", pa.int64())]
+PAIR = [("client", pa.int64()), ("peer", pa.int64())]
+TRUST = pa.schema([*RUN, ("iteration", pa.int64()), *PAIR, ("score", pa.float64()), ("trust", pa.float64())])
+CROSS = pa.schema([*RUN, *PAIR, ("loss", pa.float64()), ("perplexity", pa.float64())])  # of the peer's adapter on the client's test text
+EXCHANGES = pa.schema(
     [
-        ("experiment", pa.string()),
-        ("strategy", pa.string()),
-        ("seed", pa.int64()),
+        *RUN,
         ("iteration", pa.int64()),
         ("client", pa.int64()),
-        ("peer", pa.int64()),
-        ("score", pa.float64()),
-        ("trust", pa.float64()),
+        ("present", pa.bool_()),
+        ("effective_peers", pa.float64()),  # exponential of the entropy of its trust, from 1 to the number of clients
+        ("distance_to_oracle", pa.float64()),  # total variation of its trust from the oracle's, from 0 to 1
+        ("aggregation_error", pa.float64()),  # of its update, relative to the trusted average of updates
+        ("trust_tokens", pa.int64()),  # passed through the model to set its trust
+        *((f"{route}_{way}_bytes", pa.int64()) for route in ROUTES for way in ("sent", "received")),
     ]
 )
 
@@ -49,6 +58,8 @@ class Records:
         self.labels = labels
         self.metrics: list[dict[str, Any]] = []
         self.trust: list[dict[str, Any]] = []
+        self.exchanges: list[dict[str, Any]] = []
+        self.cross: list[dict[str, Any]] = []
 
     def adopt(self, file: Path) -> None:
         """Take over another run's metrics under this one's labels.
@@ -78,20 +89,41 @@ class Records:
                 }
             )
 
-    def trusted(self, iteration: int, scores: Tensor, trust: Tensor) -> None:
-        """Note the scores and the trust of an exchange, both [N, N]."""
-        for client, row in enumerate(scores.tolist()):
+    def exchanged(self, iteration: int, outcome: Outcome, oracle: Tensor) -> None:
+        """Note what an exchange did; `oracle` is the trust [N, N] that the truth about the texts would give."""
+        peers, apart = effective_peers(outcome.trust).tolist(), distance(outcome.trust, oracle).tolist()
+        for client, row in enumerate(outcome.scores.tolist()):
+            place = {**self.labels, "iteration": iteration, "client": client}
             for peer, score in enumerate(row):
-                place = {"iteration": iteration, "client": client, "peer": peer}
-                self.trust.append({**self.labels, **place, "score": score, "trust": float(trust[client, peer])})
+                self.trust.append({**place, "peer": peer, "score": score, "trust": float(outcome.trust[client, peer])})
+            self.exchanges.append(
+                {
+                    **place,
+                    "present": bool(outcome.present[client]),
+                    "effective_peers": peers[client],
+                    "distance_to_oracle": apart[client],
+                    "aggregation_error": float(outcome.error[client]),
+                    "trust_tokens": outcome.tokens if outcome.present[client] else 0,
+                }
+                | {f"{route}_sent_bytes": int(moved.sent[client]) for route, moved in outcome.traffic.items()}
+                | {f"{route}_received_bytes": int(moved.received[client]) for route, moved in outcome.traffic.items()}
+            )
+
+    def crossed(self, losses: Tensor) -> None:
+        """Note the loss of everybody's adapter on everybody's test text, [N, N] with a row a text."""
+        for client, row in enumerate(losses.tolist()):
+            for peer, loss in enumerate(row):
+                self.cross.append({**self.labels, "client": client, "peer": peer, "loss": loss, "perplexity": math.exp(loss)})
 
     def write_metrics(self, folder: Path) -> None:
         """Write metrics.parquet: a row a client, split and evaluation."""
         _write(self.metrics, METRICS, folder / "metrics.parquet")
 
-    def write_trust(self, folder: Path) -> None:
-        """Write trust.parquet: a row a pair of clients and exchange."""
+    def write_rest(self, folder: Path) -> None:
+        """Write trust.parquet (a row a pair of clients and exchange), exchanges.parquet (client and exchange), cross.parquet (pair)."""
         _write(self.trust, TRUST, folder / "trust.parquet")
+        _write(self.exchanges, EXCHANGES, folder / "exchanges.parquet")
+        _write(self.cross, CROSS, folder / "cross.parquet")
 
 
 def _write(rows: list[dict[str, Any]], schema: pa.Schema, path: Path) -> None:

@@ -67,6 +67,20 @@ def by_seed(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     return table[[name for name in rows["strategy"].unique() if name in table]]
 
 
+def worst_client(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the highest loss of a client: seeds x strategies."""
+    return rows.groupby(["seed", "strategy"])["loss"].max().unstack("strategy")
+
+
+def share_worse(rows: pd.DataFrame, baseline: str) -> pd.DataFrame | None:
+    """Return the share of clients whose loss is above their own under `baseline`: seeds x strategies; None without the baseline."""
+    losses = rows.set_index(["seed", "client", "strategy"])["loss"].unstack("strategy")
+    if baseline not in losses:
+        return None
+    worse = losses.gt(losses[baseline], axis=0).where(losses.notna() & losses[[baseline]].notna().to_numpy())
+    return worse.astype(float).groupby("seed").mean()
+
+
 def paired(table: pd.DataFrame, strategy: str, baseline: str) -> Estimate | None:
     """Return the difference `strategy` minus `baseline` over the seeds that both have; None without any."""
     if baseline not in table or strategy == baseline:

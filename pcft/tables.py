@@ -9,13 +9,21 @@ import pandas as pd
 from tabulate import tabulate
 
 from pcft.files import write_text
-from pcft.statistics import Estimate, by_seed, estimate, last, paired, read_tables, selected
+from pcft.statistics import Estimate, by_seed, estimate, last, paired, read_tables, selected, share_worse, worst_client
 
 BASELINES = ("local", "fedavg")
-COLUMNS = ("loss", "perplexity", "difference to local", "difference to fedavg", "loss, best on validation")
+COLUMNS = (
+    "loss",
+    "perplexity",
+    "difference to local",
+    "difference to fedavg",
+    "loss, best on validation",
+    "loss of the worst client",
+    "clients worse than local",
+)
 CAPTION = (
     "Test loss (nats per token) and perplexity after the last iteration, means over clients and {seeds}; "
-    "differences are of the loss and paired by seed."
+    "differences are of the loss and paired by seed; the last column is a share, of clients whose loss is above their own under local."
 )
 
 
@@ -23,6 +31,7 @@ def summary(metrics: pd.DataFrame) -> dict[str, dict[str, Estimate | None]]:
     """Return strategy -> column -> estimate over seeds, for the columns in `COLUMNS`, on test text."""
     final, best = last(metrics, "test"), selected(metrics, "test")
     losses, perplexities, chosen = by_seed(final, "loss"), by_seed(final, "perplexity"), by_seed(best, "loss")
+    worst, worse = worst_client(final), share_worse(final, "local")
     result: dict[str, dict[str, Estimate | None]] = {}
     for name in map(str, losses):
         values = (
@@ -30,6 +39,8 @@ def summary(metrics: pd.DataFrame) -> dict[str, dict[str, Estimate | None]]:
             estimate(perplexities[name].dropna()),
             *(paired(losses, name, baseline) for baseline in BASELINES),
             estimate(chosen[name].dropna()),
+            estimate(worst[name].dropna()),
+            None if worse is None or name == "local" else estimate(worse[name].dropna()),
         )
         result[name] = dict(zip(COLUMNS, values, strict=True))
     return result
@@ -54,7 +65,7 @@ def _numbers(table: dict[str, dict[str, Estimate | None]], seeds: int) -> str:
     for name, row in table.items():
         record: dict[str, object] = {"strategy": name, "seeds": seeds}
         for column, value in row.items():
-            key = column.replace(", ", "_").replace(" ", "_")
+            key = column.replace(",", "").replace(" ", "_")
             record[key] = None if value is None else value.mean
             record[f"{key}_interval"] = None if value is None else value.half_width
         records.append(record)

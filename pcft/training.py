@@ -41,8 +41,9 @@ class Trainer:
     ) -> None:
         self.backbone, self.adapters, self.texts, self.training, self.seed = backbone, adapters, texts, training, seed
         self.windows = windows_per_pass(tokens_per_pass, len(texts), training.sequence_length)
+        trained = [p for p in adapters.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
-            adapters.parameters(), lr=training.learning_rate, betas=training.betas, weight_decay=training.weight_decay, fused=True
+            trained, lr=training.learning_rate, betas=training.betas, weight_decay=training.weight_decay, fused=True
         )
 
     @property

@@ -1,9 +1,9 @@
 """Who should learn from whom: pure functions from arrays to an N x N matrix of trust.
 
-Row i says how client i weighs everybody's adapters: rows sum to one. A strategy is a source of scores (`SOURCES`)
-and a topology that says which peers count (`TOPOLOGIES`). Scores of adapters, losses and predictions become trust
-by a softmax over the peers that count; those that are shares already (`local`, `fedavg`, `oracle`) are divided by
-their row's sum. Adding a source is one function and one line.
+Row i says how client i weighs everybody's adapters: rows sum to one. A source makes scores of evidence, a topology says
+which peers count; their names and what they need are declared in `pcft.config.strategies`. Scores of adapters, losses and
+predictions become trust by a softmax over the peers that count; those that are shares already (`local`, `fedavg`,
+`oracle`) are divided by their row's sum.
 
 The variant `reference` follows the paper's code to the letter; `default` is a careful reading of the paper.
 docs/strategies.md gives the differences.
@@ -13,15 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pcft.config.experiments import Strategy
-
-Evidence = Literal["shares", "factors", "losses", "predictions"]
+from pcft.config.strategies import SOURCES, TOPOLOGIES, Strategy
 
 
 @dataclass(frozen=True)
@@ -39,22 +37,6 @@ class Predictions:
     indices: Tensor
     rest: Tensor
     vocabulary: int
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where scores come from.
-
-    Attributes:
-        evidence: what `score` reads: clients' measured category shares [N, C], their stacked factors, the losses
-            of j's adapter on i's validation text [N, N], or `Predictions`.
-        score: evidence and strategy to scores [N, N].
-        softmax: whether scores become trust by a softmax, rather than by division by the row's sum.
-    """
-
-    evidence: Evidence
-    score: Callable[[Any, Strategy], Tensor]
-    softmax: bool
 
 
 def local(shares: Tensor, strategy: Strategy) -> Tensor:
@@ -119,16 +101,6 @@ def prediction_distance(p: Predictions) -> Tensor:
     return (shared + alone + alone.T) / p.values.shape[1]
 
 
-SOURCES: dict[str, Source] = {
-    "local": Source("shares", local, softmax=False),
-    "fedavg": Source("shares", fedavg, softmax=False),
-    "oracle": Source("shares", oracle, softmax=False),
-    "weights": Source("factors", weights, softmax=True),
-    "validation": Source("losses", validation, softmax=True),
-    "predictions": Source("predictions", predictions, softmax=True),
-}
-
-
 def full(scores: Tensor, strategy: Strategy) -> Tensor:
     """Everybody counts."""
     return torch.ones_like(scores, dtype=torch.bool)
@@ -151,12 +123,41 @@ def _best(scores: Tensor, k: int) -> Tensor:
     return torch.zeros_like(scores, dtype=torch.bool).scatter_(1, best, True)
 
 
-TOPOLOGIES: dict[str, Callable[[Tensor, Strategy], Tensor]] = {"full": full, "threshold": threshold, "top_k": top_k}
+def ring(scores: Tensor, strategy: Strategy) -> Tensor:
+    """Oneself and the two neighbours by number count, the last client being the first one's."""
+    n = len(scores)
+    apart = (torch.arange(n)[:, None] - torch.arange(n)).remainder(n).to(scores.device)
+    return (apart <= 1) | (apart == n - 1)
+
+
+# A function has the name under which it is declared.
+SCORES: dict[str, Callable[[Any, Strategy], Tensor]] = {name: globals()[name] for name in SOURCES}
+COUNTS: dict[str, Callable[[Tensor, Strategy], Tensor]] = {name: globals()[name] for name in TOPOLOGIES}
+
+
+def score(evidence: Any, strategy: Strategy) -> Tensor:
+    """Return the strategy's scores, float32 [N, N].
+
+    Args:
+        evidence: what the strategy's source asks for: clients' measured category shares [N, C], their stacked factors,
+            the losses of j's adapter on i's validation text [N, N], or `Predictions`.
+    """
+    return SCORES[strategy.trust](evidence, strategy)
 
 
 def trust(scores: Tensor, strategy: Strategy) -> Tensor:
     """Turn scores into trust: rows of non-negative numbers that sum to one, zero for peers that do not count."""
-    counts = TOPOLOGIES[strategy.topology](scores, strategy)
+    counts = COUNTS[strategy.topology](scores, strategy)
     if SOURCES[strategy.trust].softmax:
         return (scores / strategy.temperature).masked_fill(~counts, float("-inf")).softmax(1)
     return F.normalize(scores * counts, p=1, dim=1)
+
+
+def effective_peers(trust: Tensor) -> Tensor:
+    """Return the exponential of each row's entropy: how many clients alike would be as mixed, float32 [N], from 1 to N."""
+    return torch.exp(torch.special.entr(trust).sum(1))
+
+
+def distance(trust: Tensor, other: Tensor) -> Tensor:
+    """Return the total variation distance of each row of two trust matrices, float32 [N], from 0 to 1."""
+    return (trust - other).abs().sum(1) / 2

@@ -5,6 +5,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from pcft import plan
+from pcft.config.experiments import WARMUPS
 from pcft.config.figures import NAMES as FIGURES
 from pcft.config.loading import load
 from pcft.errors import PcftError
@@ -44,6 +45,7 @@ wildcard_constraints:
     repository=any_of(settings.hub),
     experiment=any_of(settings.experiments),
     strategy=any_of(settings.all_strategies()),
+    warmup=any_of(WARMUPS.values()),
     figure=any_of(FIGURES),
     seed=r"\d+",
 
@@ -70,6 +72,12 @@ def runs_of(experiment, file=""):
     declared = settings.experiments[experiment]
     folders = [f"results/runs/{experiment}/{strategy}/seed={seed}" for strategy in declared.strategies for seed in declared.seeds]
     return [str(Path(folder, file)) for folder in folders]
+
+
+def warmup_of(wildcards):
+    """Return the folder of the warm-up from which a run goes on."""
+    strategy = plan.strategies(settings, wildcards.experiment)[wildcards.strategy]
+    return f"results/runs/{wildcards.experiment}/{WARMUPS[strategy.trained]}/seed={wildcards.seed}"
 
 
 def table_files():

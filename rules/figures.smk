@@ -6,6 +6,8 @@ rule figure:
         settings="results/figures/settings.json",
         metrics=lambda wildcards: runs_of(wildcards.experiment, "metrics.parquet"),
         trust=lambda wildcards: runs_of(wildcards.experiment, "trust.parquet"),
+        exchanges=lambda wildcards: runs_of(wildcards.experiment, "exchanges.parquet"),
+        cross=lambda wildcards: runs_of(wildcards.experiment, "cross.parquet"),
         corpus=lambda wildcards: f"{corpus_of(wildcards.experiment)}/manifest.json",
     output:
         pdf="results/figures/{figure}-{experiment}.pdf",

@@ -1,18 +1,18 @@
-# Training: one warm-up an experiment and seed, from which every strategy goes on.
+# Training: one warm-up an experiment and seed, from which every strategy that trains the same factors goes on.
 
 
 rule warmup:
     input:
         unpack(training_inputs),
-        settings="results/runs/{experiment}/warmup/settings.json",
+        settings="results/runs/{experiment}/{warmup}/settings.json",
     output:
-        state="results/runs/{experiment}/warmup/seed={seed}/state.safetensors",
-        metrics="results/runs/{experiment}/warmup/seed={seed}/metrics.parquet",
-        cost="results/runs/{experiment}/warmup/seed={seed}/cost.json",
+        state="results/runs/{experiment}/{warmup}/seed={seed}/state.safetensors",
+        metrics="results/runs/{experiment}/{warmup}/seed={seed}/metrics.parquet",
+        cost="results/runs/{experiment}/{warmup}/seed={seed}/cost.json",
     log:
-        "results/logs/warmup/{experiment}/seed={seed}.log",
+        "results/logs/{warmup}/{experiment}/seed={seed}.log",
     benchmark:
-        "results/benchmarks/warmup/{experiment}/seed={seed}.tsv"
+        "results/benchmarks/{warmup}/{experiment}/seed={seed}.tsv"
     conda:
         "../envs/training.yaml"
     threads: settings.compute.warmup_threads
@@ -34,12 +34,14 @@ rule finetune:
     input:
         unpack(training_inputs),
         settings="results/runs/{experiment}/{strategy}/settings.json",
-        warmup="results/runs/{experiment}/warmup/seed={seed}/metrics.parquet",
-        cost="results/runs/{experiment}/warmup/seed={seed}/cost.json",
-        state=ancient("results/runs/{experiment}/warmup/seed={seed}/state.safetensors"),
+        warmup=lambda wildcards: f"{warmup_of(wildcards)}/metrics.parquet",
+        cost=lambda wildcards: f"{warmup_of(wildcards)}/cost.json",
+        state=ancient(lambda wildcards: f"{warmup_of(wildcards)}/state.safetensors"),
     output:
         metrics="results/runs/{experiment}/{strategy}/seed={seed}/metrics.parquet",
         trust="results/runs/{experiment}/{strategy}/seed={seed}/trust.parquet",
+        exchanges="results/runs/{experiment}/{strategy}/seed={seed}/exchanges.parquet",
+        cross="results/runs/{experiment}/{strategy}/seed={seed}/cross.parquet",
         cost="results/runs/{experiment}/{strategy}/seed={seed}/cost.json",
         adapters=directory("results/runs/{experiment}/{strategy}/seed={seed}/adapters"),
     log:

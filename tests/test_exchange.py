@@ -1,67 +1,190 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
+from statistics import NormalDist
 from typing import Any
 
 import pytest
 import torch
 
+from pcft.aggregation import AGGREGATE, mean
 from pcft.backbone import Backbone
 from pcft.batches import grid
-from pcft.config.experiments import Strategy
+from pcft.config.events import Events as Settings
+from pcft.config.events import Poison, Privacy
+from pcft.config.strategies import AGGREGATIONS, SOURCES, Strategy
+from pcft.events import Events, noise_multiplier, noise_text
 from pcft.exchange import Exchange, due
 from pcft.ledger import Ledger
 from tests.conftest import attach
 from tests.test_training import client_texts
 
 
-def exchange(base: Backbone, source: Any, **options: Any) -> Exchange:
+def exchange(base: Backbone, source: str, events: Settings | None = None, **options: Any) -> Exchange:
     texts = client_texts(3)
+    adapters = attach(base, 3)
+    happening = Events(events or Settings(), 3, seed=1)
+    happening.begin(adapters)
     return Exchange(
         backbone=base,
-        adapters=attach(base, 3),
+        adapters=adapters,
         strategy=Strategy(trust=source, **options),
         validation=grid([t[:33] for t in texts], 16),
         reference=grid([texts[0][40:73]], 16),
         shares=torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]),
         tokens_per_pass=96,
         ledger=Ledger(),
+        events=happening,
     )
 
 
-@pytest.mark.parametrize("source", ["local", "fedavg", "oracle", "weights", "validation", "predictions"])
-def test_adapters_become_the_trusted_average(load: Callable[..., Backbone], source: str) -> None:
-    one = exchange(load(), source)
-    before = {name: factor.clone() for name, factor in one.adapters.factors().items()}
-    scores, trust = one()
-    assert scores.shape == trust.shape == (3, 3)
-    for name, factor in one.adapters.factors().items():
-        torch.testing.assert_close(factor, torch.einsum("ij,jab->iab", trust, before[name]))
+@pytest.mark.parametrize("source", sorted(SOURCES))
+@pytest.mark.parametrize("aggregation", sorted(AGGREGATIONS))
+def test_adapters_become_the_trusted_average(load: Callable[..., Backbone], source: str, aggregation: str) -> None:
+    one = exchange(load(), source, aggregation=aggregation)
+    before = {name: (m.A.data.clone(), m.B.data.clone()) for name, m in one.adapters.modules.items()}
+    outcome = one(4)
+    assert outcome.scores.shape == outcome.trust.shape == (3, 3)
+    gap = exact = torch.zeros(3, dtype=torch.float64)
+    for name, module in one.adapters.modules.items():
+        A, B = AGGREGATE[aggregation](*before[name], outcome.trust)
+        torch.testing.assert_close((module.A.data, module.B.data), (A, B))
+        wanted = mean(before[name][0] @ before[name][1], outcome.trust).double()
+        gap, exact = gap + (wanted - A @ B).square().sum((1, 2)), exact + wanted.square().sum((1, 2))
+    torch.testing.assert_close(outcome.error, (gap / exact).sqrt(), rtol=1e-3, atol=1e-5)
 
 
 def test_oracle_follows_the_shares(load: Callable[..., Backbone]) -> None:
-    _, trust = exchange(load(), "oracle")()
-    assert trust.tolist() == [[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]]
+    assert exchange(load(), "oracle")(4).trust.tolist() == [[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]]
 
 
 @pytest.mark.parametrize(
-    ("source", "tokens", "adapters", "positions"),
-    [("local", 0, 0, 0), ("fedavg", 0, 2, 0), ("weights", 0, 2, 0), ("validation", 3 * 3 * 32, 2, 0), ("predictions", 3 * 32, 2, 32)],
+    ("source", "options", "positions"),
+    [
+        ("fedavg", {}, 0),
+        ("predictions", {}, 32),
+        ("predictions", {"variant": "reference"}, 2),
+        ("predictions", {"variant": "reference", "positions": "all"}, 32),
+        ("predictions", {"positions": "last"}, 2),
+        ("predictions", {"reference_windows": 1}, 16),
+    ],
 )
-def test_costs(load: Callable[..., Backbone], source: str, tokens: int, adapters: int, positions: int) -> None:
-    one = exchange(load(), source)
-    one()
-    assert one.ledger.tokens["trust"] == tokens
-    expected = adapters * 4 * one.adapters.size() + 2 * positions * 100 * 8  # to or from two peers
-    assert [one.ledger.sent[i] for i in range(3)] == [expected] * 3
-    assert [one.ledger.received[i] for i in range(3)] == [expected] * 3
+def test_what_predictions_are_made_of(load: Callable[..., Backbone], source: str, options: dict[str, Any], positions: int) -> None:
+    one = exchange(load(), source, **options)
+    outcome = one(4)
+    assert outcome.traffic["peer"].sent[0] == 2 * (4 * one.adapters.size() + positions * 100 * 8)
+    assert outcome.tokens == (0 if source == "fedavg" else 16 if "reference_windows" in options else 32)
 
 
-def test_distrusted_adapters_need_not_move(load: Callable[..., Backbone]) -> None:
-    one = exchange(load(), "oracle")
-    one()
-    assert [one.ledger.received[i] for i in range(3)] == [4 * one.adapters.size(), 4 * one.adapters.size(), 0]
+def test_costs_are_added_up(load: Callable[..., Backbone]) -> None:
+    one = exchange(load(), "validation")
+    first, second = one(4), one(6)
+    assert first.tokens == 3 * 32
+    assert one.ledger.tokens["trust"] == 2 * 3 * 3 * 32
+    total = one.ledger.report(torch.device("cpu"))["bytes"]
+    for route in ("peer", "server"):
+        assert total[route]["sent"] == (first.traffic[route].sent + second.traffic[route].sent).tolist()
+
+
+# --- events
+
+
+@pytest.mark.parametrize("source", sorted(SOURCES))
+def test_who_is_absent_keeps_and_gives_nothing(load: Callable[..., Backbone], source: str) -> None:
+    """The others exchange as if they were alone."""
+    one = exchange(load(), source, Settings(absent=0.4))
+    before = {name: factor.clone() for name, factor in one.adapters.factors().items()}
+    outcome = one(4)
+    assert outcome.present.sum() == 2
+    (away,), who = (~outcome.present).nonzero().squeeze(1).tolist(), outcome.present.nonzero().squeeze(1)
+    assert outcome.trust[away].tolist() == torch.eye(3)[away].tolist()
+    assert (outcome.trust[who, away] == 0).all()
+    assert outcome.scores[away].isnan().all()
+    assert outcome.scores[who][:, who].isfinite().all()
+    assert outcome.traffic["peer"].sent[away] == outcome.traffic["server"].received[away] == 0
+    for name, factor in one.adapters.factors().items():
+        assert torch.equal(factor[away], before[name][away])
+        torch.testing.assert_close(factor[who], mean(before[name][who], outcome.trust[who][:, who]))
+
+
+def test_absence_is_drawn_anew_and_alike_for_every_strategy() -> None:
+    events = [Events(Settings(absent=0.5), 8, seed) for seed in (1, 1, 2)]
+    first, same, other = ([one.present(i).tolist() for i in range(0, 40, 8)] for one in events)
+    assert first == same != other
+    assert len({tuple(row) for row in first}) > 1
+    assert all(sum(row) == 4 for row in first)
+    assert Events(Settings(absent=0.99), 2, 1).present(0).sum() == 1
+
+
+@pytest.mark.parametrize(("attack", "factor"), [("flip", -1), ("scale", 5), ("noise_text", 1)])
+def test_poisoned_updates(load: Callable[..., Backbone], attack: Any, factor: int) -> None:
+    one = exchange(load(), "local", Settings(poison=Poison(clients=(1,), attack=attack, factor=5)))
+    before = {name: m.A.data @ m.B.data for name, m in one.adapters.modules.items()}
+    one(4)
+    for name, module in one.adapters.modules.items():
+        expected = before[name] * torch.tensor([1, factor, 1])[:, None, None]
+        torch.testing.assert_close(module.A.data @ module.B.data, expected)
+
+
+def test_text_that_is_noise() -> None:
+    texts = client_texts(3)
+    for poison in (None, Poison(clients=(1,), attack="flip")):
+        assert noise_text(texts, poison, vocabulary=50, seed=1) is texts
+    noisy = noise_text(texts, Poison(clients=(1,), attack="noise_text"), vocabulary=50, seed=1)
+    assert [torch.equal(a, b) for a, b in zip(texts, noisy, strict=True)] == [True, False, True]
+    assert (noisy[1].shape, noisy[1].dtype, int(noisy[1].max()) < 50) == (texts[1].shape, texts[1].dtype, True)
+
+
+def test_noise_for_privacy(load: Callable[..., Backbone]) -> None:
+    """What is sent is what everybody knows, what was learnt since clipped to the norm, and noise of twice the clip times its multiplier."""
+    one = exchange(load(), "local", Settings(privacy=Privacy(epsilon=1, clip=0.5)))
+    start = flat(one)
+    add(one, 1.0)
+    one(4)
+    sent = flat(one)
+    torch.testing.assert_close((sent - start).norm(dim=1), torch.full((3,), 0.5))
+    add(one, 1e-5)  # under the clip: everything of it is told
+    small = flat(one) - sent
+    one.events.multiplier = 3.0
+    one(6)
+    noise = flat(one) - sent - small
+    assert noise.std().item() == pytest.approx(3.0 * 2 * 0.5, rel=0.02)
+    assert not torch.equal(noise[0], noise[1])
+
+
+def add(one: Exchange, number: float) -> None:
+    for parameter in one.adapters.parameters():
+        parameter.data.add_(number)
+
+
+def flat(one: Exchange) -> torch.Tensor:
+    return torch.cat([factor.flatten(1).clone() for factor in one.adapters.factors().values()], 1)
+
+
+def test_fixed_factors_get_no_noise(load: Callable[..., Backbone]) -> None:
+    one = exchange(load(), "fedavg", Settings(privacy=Privacy(epsilon=1)), aggregation="freeze_a")
+    one.events.multiplier = 1.0
+    for module in one.adapters.modules.values():
+        module.A.requires_grad_(False)
+    before = [module.A.data.clone() for module in one.adapters.modules.values()]
+    one(4)
+    assert all(torch.equal(a, m.A.data) for a, m in zip(before, one.adapters.modules.values(), strict=True))
+
+
+@pytest.mark.parametrize(("epsilon", "releases"), [(0.5, 1), (1.0, 4), (8.0, 16), (100.0, 4)])
+def test_the_noise_fits_the_budget(epsilon: float, releases: int) -> None:
+    """Against the exact condition for Gaussian noise (Balle and Wang, 2018), which n releases meet like one with √n less noise."""
+    normal = NormalDist()
+
+    def delta(multiplier: float) -> float:
+        mu = releases**0.5 / multiplier
+        return normal.cdf(mu / 2 - epsilon / mu) - math.exp(epsilon) * normal.cdf(-epsilon / mu - mu / 2)
+
+    found = noise_multiplier(Privacy(epsilon=epsilon, delta=1e-5), releases)
+    assert delta(found) <= 1e-5  # enough
+    assert delta(found / 1.35) > 1e-5  # not much more than is needed
 
 
 def test_an_exchange_holds_no_test_text() -> None:

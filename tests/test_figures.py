@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from pcft.config.figures import CORPUS_NAMES, NAMES, Figures
-from pcft.figures import COLOURS, CORPUS_FIGURES, FIGURES, OTHERS, Data, colour, mixture, style
+from pcft.drawing.data import COLOURS, OTHERS, Data, colour
+from pcft.drawing.mixtures import mixture
+from pcft.figures import CORPUS_FIGURES, FIGURES, style
 from pcft.files import write_json
 from tests.test_tables import metrics
 
@@ -20,7 +22,23 @@ def data() -> Data:
     trust = pd.DataFrame(
         [{"strategy": s, "seed": 0, "iteration": i, "client": c, "peer": p, "trust": float(c == p)} for s, i, c, p in pairs]
     )
-    return Data(metrics(), trust, ["sea", "wood"], [[1.0, 0.0], [0.25, 0.75]])
+    exchanges = (
+        trust[trust["peer"] == 0]
+        .drop(columns=["peer", "trust"])
+        .assign(
+            present=True,
+            effective_peers=1.5,
+            distance_to_oracle=0.25,
+            trust_tokens=100,
+            peer_received_bytes=3_000_000,
+            server_received_bytes=1_000_000,
+        )
+    )
+    cross = trust[trust["iteration"] == 10].drop(columns=["iteration", "trust"]).assign(loss=lambda t: 2.0 + (t["client"] != t["peer"]))
+    rows = metrics()
+    training = rows[rows["split"] == "test"].assign(split="train", tokens=50)
+    rows = pd.concat([rows, training[training["iteration"] > 0]])
+    return Data(rows, trust, exchanges, cross, ["sea", "wood"], [[1.0, 0.0], [0.25, 0.75]])
 
 
 def test_names_match_the_workflows() -> None:
@@ -66,6 +84,28 @@ def test_trust_is_the_last_exchange(data: Data) -> None:
     plt.close(figure)
 
 
+def test_trust_over_time_ends_with_the_oracle(data: Data) -> None:
+    figure = FIGURES["trust-history"](data, Figures())
+    assert [axis.get_title() for axis in figure.axes[:3]] == ["5", "10", "oracle"]
+    assert figure.axes[0].get_ylabel() == "mine"  # the others' does not change
+    np.testing.assert_allclose(np.asarray(figure.axes[2].images[0].get_array()), [[0.8, 0.2], [2 / 7, 5 / 7]])
+    plt.close(figure)
+
+
+def test_costs_add_up(data: Data) -> None:
+    """Exchanges after iterations 5 and 10 of three megabytes and a hundred tokens each; fifty tokens trained on before each."""
+    figure = FIGURES["costs"](data, Figures())
+    lines = [figure.axes[0].lines[0], figure.axes[0].lines[1], figure.axes[1].lines[0]]
+    assert [np.asarray(line.get_xdata(), dtype=float).tolist() for line in lines] == [[3, 6], [1, 2], [150, 300]]
+    plt.close(figure)
+
+
+def test_cross_losses_are_against_ones_own(data: Data) -> None:
+    figure = FIGURES["cross"](data, Figures())
+    assert np.asarray(figure.axes[0].images[0].get_array()).tolist() == [[0, 1], [1, 0]]
+    plt.close(figure)
+
+
 def test_same_data_same_bytes(data: Data, tmp_path: Path) -> None:
     from pcft import figures
 
@@ -74,7 +114,8 @@ def test_same_data_same_bytes(data: Data, tmp_path: Path) -> None:
         run = tmp_path / strategy
         run.mkdir()
         data.metrics[data.metrics["strategy"] == strategy].to_parquet(run / "metrics.parquet")
-        data.trust[data.trust["strategy"] == strategy].to_parquet(run / "trust.parquet")
+        for name, table in {"trust": data.trust, "exchanges": data.exchanges, "cross": data.cross}.items():
+            table[table["strategy"] == strategy].to_parquet(run / f"{name}.parquet")
         runs.append(run)
     manifest = {"categories": ["sea", "wood"], "mixture": {"measured": [[1, 0], [0, 1]]}, "shards": {}, "vocabulary": 2}
     write_json(tmp_path / "manifest.json", manifest)

@@ -6,11 +6,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Strategy, Training
+from pcft.config.events import Events
+from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
+from pcft.config.strategies import SOURCES, Strategy
 from pcft.errors import PcftError
 from pcft.files import sha256_of
 from pcft.finetuning import Job, finetune, warmup
@@ -26,7 +30,6 @@ RUN = Run(
     exchange=Exchange(warmup=2, interval=2),
     evaluation=Evaluation(interval=3),
 )
-SOURCES = ["local", "fedavg", "oracle", "weights", "validation", "predictions"]
 
 
 @pytest.fixture
@@ -34,12 +37,13 @@ def corpus(tmp_path: Path) -> Path:
     return random_corpus(tmp_path / "corpus")
 
 
-def run(job: Job, source: Any, **changes: Any) -> pd.DataFrame:
+def run(job: Job, source: str, aggregation: str = "factors", **changes: Any) -> pd.DataFrame:
     """Warm up and fine-tune; return the metrics."""
-    job = dataclasses.replace(job, run=dataclasses.replace(job.run, **changes))
+    strategy = Strategy(trust=source, aggregation=aggregation)
+    job = dataclasses.replace(job, run=dataclasses.replace(job.run, trained=strategy.trained, **changes))
     warm = dataclasses.replace(job, output=job.output / "warmup")
     warmup(warm)
-    settings = dataclasses.replace(job.run, strategy_name=source, strategy=Strategy(trust=source))
+    settings = dataclasses.replace(job.run, strategy_name=source, strategy=strategy)
     finetune(dataclasses.replace(job, run=settings), warm.output)
     return pd.read_parquet(job.output / "metrics.parquet")
 
@@ -64,7 +68,7 @@ def test_local_does_not_depend_on_the_length_of_the_warmup(job: Job, warm: int) 
 def test_strategies_share_the_warmup_and_part_after_it(job: Job) -> None:
     tables = {source: run(dataclasses.replace(job, output=job.output / source), source) for source in SOURCES}
     losses = {s: t[t["split"] == "test"].groupby("iteration")["loss"].apply(list) for s, t in tables.items()}
-    for source in SOURCES[1:]:
+    for source in SOURCES.keys() - {"local"}:
         assert losses[source][0] == losses["local"][0]
         assert losses[source][6] != losses["local"][6]
 
@@ -84,13 +88,15 @@ def test_same_settings_same_bytes(job: Job) -> None:
     for file in (
         "metrics.parquet",
         "trust.parquet",
+        "exchanges.parquet",
+        "cross.parquet",
         "adapters/client=01/adapter_model.safetensors",
         "adapters/client=01/adapter_config.json",
     ):
         assert (job.output / "a" / file).read_bytes() == (job.output / "b" / file).read_bytes()
 
 
-@pytest.mark.parametrize("source", ["weights", "validation", "predictions"])
+@pytest.mark.parametrize("source", sorted(SOURCES))
 def test_test_text_is_reported_only(job: Job, source: str) -> None:
     """Other test text changes the test rows and nothing else: neither trust nor adapters nor validation."""
     other = job.corpus.with_name("other")
@@ -102,11 +108,54 @@ def test_test_text_is_reported_only(job: Job, source: str) -> None:
     (other / "manifest.json").write_text(json.dumps(manifest))
     one = run(dataclasses.replace(job, output=job.output / "a"), source)
     two = run(dataclasses.replace(job, output=job.output / "b", corpus=other), source)
-    for file in ("trust.parquet", "adapters/client=00/adapter_model.safetensors"):
+    for file in ("trust.parquet", "exchanges.parquet", "adapters/client=00/adapter_model.safetensors"):
         assert (job.output / "a" / file).read_bytes() == (job.output / "b" / file).read_bytes()
     same = one["split"] != "test"
     pd.testing.assert_frame_equal(one[same], two[same])
     assert (one[~same]["loss"] != two[~same]["loss"]).all()
+
+
+@pytest.mark.parametrize("aggregation", ["share_a", "freeze_a", "product"])
+def test_what_becomes_of_a(job: Job, aggregation: str) -> None:
+    """The last iteration is an exchange."""
+    run(job, "local", aggregation)
+    adapters = [load_file(job.output / f"adapters/client=0{i}/adapter_model.safetensors") for i in range(3)]
+    names = [name for name in adapters[0] if "lora_A" in name]
+    first = [[torch.equal(adapters[0][name], other[name]) for name in names] for other in adapters[1:]]
+    assert np.all(first) == (aggregation != "product")
+    error = pd.read_parquet(job.output / "exchanges.parquet")["aggregation_error"]
+    assert (error < 1e-6).all() == (aggregation != "share_a")  # with trust in oneself alone nothing else loses anything
+    drawn = run_length(job, aggregation)
+    assert np.all([torch.equal(adapters[0][name], drawn[name]) for name in names]) == (aggregation == "freeze_a")
+
+
+def run_length(job: Job, aggregation: str) -> dict[str, torch.Tensor]:
+    """Return client 0's adapter after a run with a rate of learning so small that it moves nothing."""
+    still = dataclasses.replace(job, output=job.output / "still")
+    run(still, "local", aggregation, training=dataclasses.replace(RUN.training, learning_rate=1e-30, weight_decay=0.0))
+    return load_file(still.output / "adapters/client=00/adapter_model.safetensors")
+
+
+def test_the_last_adapters_on_everybodys_test_text(job: Job) -> None:
+    metrics = run(job, "validation")
+    cross = pd.read_parquet(job.output / "cross.parquet")
+    assert len(cross) == 9
+    own = cross[cross["client"] == cross["peer"]].sort_values("client")["loss"]
+    last = metrics[(metrics["split"] == "test") & (metrics["iteration"] == 6)].sort_values("client")["loss"]
+    np.testing.assert_allclose(own, last, rtol=1e-6)
+
+
+def test_what_exchanges_did(job: Job) -> None:
+    run(job, "oracle", events=Events(absent=0.3))
+    exchanges = pd.read_parquet(job.output / "exchanges.parquet")
+    assert len(exchanges) == 3 * 3
+    there = exchanges["present"]
+    assert there.groupby(exchanges["iteration"]).sum().tolist() == [2, 2, 2]
+    assert (exchanges.loc[~there, "effective_peers"] == 1).all()
+    assert exchanges.loc[~there, "aggregation_error"].isna().all()
+    cost = json.loads((job.output / "cost.json").read_text())
+    sent = exchanges.groupby("client")["peer_sent_bytes"].sum().tolist()
+    assert cost["bytes"]["peer"]["sent"] == sent
 
 
 def test_wrong_fits(job: Job, model_folders: dict[str, Path]) -> None:

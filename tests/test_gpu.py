@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Strategy, Training
+from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
+from pcft.config.strategies import Strategy
 from pcft.finetuning import Job, finetune, warmup
 from tests.conftest import random_corpus
 

@@ -44,10 +44,22 @@ def test_every_setting_of_a_section_reaches_a_job(tiny_config: dict[str, Any]) -
         "threshold": None,
         "variant": "default",
         "kept_logits": 100,
+        "aggregation": "factors",
+        "positions": None,
+        "reference_windows": None,
     }
-    assert set(run) == {"experiment", "corpus", "model", "adapters", "training", "exchange", "evaluation", "strategy", "strategy_name"}
+    sections = {"adapters", "training", "exchange", "evaluation", "events"}
+    assert set(run) == {"experiment", "corpus", "model", "strategy", "strategy_name", "trained"} | sections
     assert files["runs/main/warmup/settings.json"] == {**run, "strategy": None, "strategy_name": "warmup"}
     assert files["corpora/places/tiny/settings.json"]["categories"] == ("sea", "wood", "city")
+
+
+def test_strategies_that_train_alike_share_a_warmup(tiny_config: dict[str, Any]) -> None:
+    tiny_config["strategies"] = {"fixed": {"trust": "fedavg", "aggregation": "freeze_a"}}
+    tiny_config["experiments"]["main"]["strategies"] = ["fedavg", "fixed"]
+    files = plan.settings_files(load(tiny_config, "my.yaml"))
+    names = {name: files[f"runs/main/{name}/settings.json"]["trained"] for name in ("warmup", "fedavg", "warmup-frozen-a", "fixed")}
+    assert names == {"warmup": "AB", "fedavg": "AB", "warmup-frozen-a": "B", "fixed": "B"}
 
 
 def test_missing_files_are_named_before_any_job(tiny_config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

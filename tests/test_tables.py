@@ -59,6 +59,19 @@ def test_summary() -> None:
     assert result["local"]["difference to local"] is None
     expected = (3.0 + (2.1 + 0.01)) / 2
     assert result["local"]["loss, best on validation"].mean == pytest.approx(expected)  # type: ignore[union-attr]
+    assert result["local"]["loss of the worst client"].mean == pytest.approx(2.11)  # type: ignore[union-attr]
+
+
+def test_clients_that_collaboration_made_worse() -> None:
+    rows = metrics()
+    assert tables.summary(rows)["mine"]["clients worse than local"].mean == 0  # type: ignore[union-attr]
+    hurt = (rows["strategy"] == "mine") & (rows["iteration"] == 10) & (rows["client"] == 1) & (rows["seed"] > 0)
+    rows.loc[hurt, "loss"] += 0.6
+    result = tables.summary(rows)
+    assert result["mine"]["clients worse than local"].mean == pytest.approx(1 / 3)  # type: ignore[union-attr]
+    assert result["fedavg"]["clients worse than local"].mean == 0  # type: ignore[union-attr]
+    assert result["local"]["clients worse than local"] is None
+    assert tables.summary(rows[rows["strategy"] != "local"])["mine"]["clients worse than local"] is None
 
 
 def test_files(tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pcft.aggregation import average
-from pcft.config.experiments import Strategy
-from pcft.trust import SOURCES, TOPOLOGIES, Predictions, prediction_distance, trust
+from pcft.config.strategies import SOURCES, TOPOLOGIES, Strategy
+from pcft.trust import Predictions, distance, effective_peers, prediction_distance, score, trust
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "strategies.npz")
 
@@ -43,7 +42,7 @@ def golden_evidence(source: str) -> Any:
 @pytest.mark.parametrize("source", ["weights", "validation", "predictions"])
 def test_golden_scores(source: str) -> None:
     expected = -golden("validation.perplexity") if source == "validation" else golden(f"{source}.score")
-    torch.testing.assert_close(SOURCES[source].score(golden_evidence(source), reference(source)), expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(score(golden_evidence(source), reference(source)), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_golden_distance() -> None:
@@ -54,15 +53,8 @@ def test_golden_distance() -> None:
 @pytest.mark.parametrize(("topology", "key"), [("full", "full"), ("threshold", "threshold"), ("top_k", "topk")])
 def test_golden_trust(source: str, topology: str, key: str) -> None:
     strategy = reference(source, topology)
-    scores = SOURCES[source].score(golden_evidence(source), strategy)
+    scores = score(golden_evidence(source), strategy)
     torch.testing.assert_close(trust(scores, strategy), golden(f"{source}.{key}"), rtol=1e-5, atol=1e-6)
-
-
-def test_golden_average() -> None:
-    names = [f"adapters.{m}.{side}" for m in (0, 1) for side in "AB"]
-    mixed = average({name: golden(name) for name in names}, golden("mix.weights"))
-    for name in names:
-        torch.testing.assert_close(mixed[name], golden(f"mix.{name}"), rtol=1e-5, atol=1e-6)
 
 
 # --- three clients, by hand
@@ -73,7 +65,7 @@ E = torch.e
 
 def by_hand(source: Any, evidence: Any, **options: Any) -> list[list[float]]:
     strategy = Strategy(trust=source, **options)
-    rows: list[list[float]] = trust(SOURCES[source].score(evidence, strategy), strategy).tolist()
+    rows: list[list[float]] = trust(score(evidence, strategy), strategy).tolist()
     return rows
 
 
@@ -135,6 +127,21 @@ def test_oracle_among_the_best() -> None:
     assert by_hand("oracle", SHARES, topology="top_k", k=1) == near([[1, 0, 0], [0, 1, 0], [1, 0, 0]])
 
 
+def test_ring() -> None:
+    losses = torch.log(torch.arange(1.0, 26.0).view(5, 5))
+    result = trust(score(losses, Strategy(trust="validation")), Strategy(trust="validation", topology="ring"))
+    assert (result > 0).int().tolist() == [[1, 1, 0, 0, 1], [1, 1, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 1, 1, 1], [1, 0, 0, 1, 1]]
+    assert result[0].tolist() == pytest.approx([soft(-1, -2, -5)[0], soft(-1, -2, -5)[1], 0, 0, soft(-1, -2, -5)[2]])
+    assert by_hand("fedavg", SHARES, topology="ring") == near([[1 / 3] * 3] * 3)  # three in a ring are all neighbours
+    assert by_hand("fedavg", SHARES[:2], topology="ring") == near([[1 / 2] * 2] * 2)
+
+
+def test_how_trust_is_described() -> None:
+    rows = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [1 / 3, 1 / 3, 1 / 3]])
+    torch.testing.assert_close(effective_peers(rows), torch.tensor([1.0, 2.0, 3.0]))
+    torch.testing.assert_close(distance(rows, rows[[1, 1, 0]]), torch.tensor([0.5, 0.0, 2 / 3]))
+
+
 # --- properties
 
 MATRICES = st.integers(1, 6).flatmap(
@@ -161,15 +168,8 @@ def test_permuting_clients_permutes_trust(order: list[int], source: Any, variant
     else:
         permuted = Predictions(evidence.values[order], evidence.indices[order], evidence.rest[order], evidence.vocabulary)
     strategy = Strategy(trust=source, variant=variant)
-    before, after = (trust(SOURCES[source].score(e, strategy), strategy) for e in (evidence, permuted))
+    before, after = (trust(score(e, strategy), strategy) for e in (evidence, permuted))
     torch.testing.assert_close(after, before[order][:, order], rtol=1e-4, atol=1e-5)
-
-
-@given(MATRICES)
-def test_identical_clients_are_left_alone(rows: list[list[float]]) -> None:
-    weights = torch.tensor(rows).softmax(1)
-    factor = torch.arange(12.0).view(1, 3, 4).expand(len(rows), -1, -1)
-    torch.testing.assert_close(average({"m.A": factor}, weights)["m.A"], factor)
 
 
 @pytest.mark.parametrize("source", sorted(SOURCES))
@@ -180,5 +180,5 @@ def test_one_client_is_the_identity(source: str) -> None:
         "losses": torch.ones(1, 1),
         "predictions": Predictions(torch.ones(1, 1, 2), torch.tensor([[[0, 1]]]), torch.zeros(1, 1), 4),
     }[SOURCES[source].evidence]
-    strategy = Strategy(trust=source)  # type: ignore[arg-type]
-    assert trust(SOURCES[source].score(evidence, strategy), strategy).tolist() == [[1.0]]
+    strategy = Strategy(trust=source)
+    assert trust(score(evidence, strategy), strategy).tolist() == [[1.0]]

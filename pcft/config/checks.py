@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pcft.config.corpora import Corpus
 from pcft.config.corpus_checks import check_corpus, check_repository
-from pcft.config.experiments import Experiment, Strategy
+from pcft.config.experiments import WARMUPS, Experiment
 from pcft.config.models import Model
 from pcft.config.parsing import Problems
 from pcft.config.schema import Config
+from pcft.config.strategies import AGGREGATIONS, SOURCES, TOPOLOGIES, Strategy
 
-USED_BY = {
-    "temperature": ("weights", "validation", "predictions"),
-    "variant": ("weights", "predictions"),
-    "kept_logits": ("predictions",),
-}
-RESERVED = ("warmup", "settings.json")  # they stand beside the strategies of an experiment
+RESERVED = (*WARMUPS.values(), "settings.json")  # they stand beside the strategies of an experiment
 
 
 def check(config: Config, problems: Problems) -> None:
@@ -72,17 +70,30 @@ def _model(place: str, model: Model, config: Config, problems: Problems) -> None
 def _strategy(place: str, name: str, strategy: Strategy, problems: Problems) -> None:
     if name in RESERVED:
         problems.add(place, "is a reserved name; choose another")
-    for option, topology in (("threshold", "threshold"), ("k", "top_k")):
-        given = getattr(strategy, option) is not None
-        if given != (strategy.topology == topology):
-            problems.add(f"{place}.{option}", f"goes with the topology {topology}, and that topology needs it")
-    for option, sources in USED_BY.items():
-        if strategy.trust not in sources and getattr(strategy, option) != getattr(Strategy(trust="local"), option):
-            problems.add(f"{place}.{option}", f"does nothing for trust by {strategy.trust}; it goes with {', '.join(sources)}")
+    choices: dict[str, Iterable[str]] = {"trust": SOURCES, "topology": TOPOLOGIES, "aggregation": AGGREGATIONS}
+    before = len(problems)
+    for choice, registry in choices.items():
+        problems.one_of(getattr(strategy, choice), registry, f"{place}.{choice}")
+    if len(problems) == before:
+        _settings(place, strategy, problems)
     if strategy.k is not None:
         problems.at_least(1, strategy.k, f"{place}.k")
     problems.positive(strategy.temperature, f"{place}.temperature")
     problems.at_least(1, strategy.kept_logits, f"{place}.kept_logits")
+    if strategy.reference_windows is not None:
+        problems.at_least(1, strategy.reference_windows, f"{place}.reference_windows")
+
+
+def _settings(place: str, strategy: Strategy, problems: Problems) -> None:
+    """A setting is there where it is needed, and nowhere else."""
+    for topology, about in TOPOLOGIES.items():
+        if about.needs is not None and (getattr(strategy, about.needs) is not None) != (strategy.topology == topology):
+            problems.add(f"{place}.{about.needs}", f"goes with the topology {topology}, and that topology needs it")
+    plain = Strategy(trust=strategy.trust)
+    for setting in dict.fromkeys(name for source in SOURCES.values() for name in source.settings):
+        if setting not in SOURCES[strategy.trust].settings and getattr(strategy, setting) != getattr(plain, setting):
+            sources = ", ".join(name for name, source in SOURCES.items() if setting in source.settings)
+            problems.add(f"{place}.{setting}", f"does nothing for trust by {strategy.trust}; it goes with {sources}")
 
 
 def _experiment(place: str, experiment: Experiment, config: Config, problems: Problems) -> None:
@@ -98,15 +109,26 @@ def _experiment(place: str, experiment: Experiment, config: Config, problems: Pr
             problems.add(f"{place}.{option}", "names something twice")
     for i, name in enumerate(experiment.strategies):
         problems.known(name, known, f"{place}.strategies[{i}]", "strategies")
-        k = known[name].k if name in known else None
-        if k is not None and corpus is not None and k > corpus.clients:
-            problems.add(f"strategies.{name}.k", f"is {k}, but {place}'s corpus has {corpus.clients} clients")
+        if name in known:
+            _goes_with(place, experiment, corpus, name, known[name], problems)
     for i, seed in enumerate(experiment.seeds):
         if not 0 <= seed < 2**31:
             problems.add(f"{place}.seeds[{i}]", f"is {seed}; it must be at least 0 and under 2^31")
     _training(place, experiment, problems)
     if corpus is not None:
         _fits(place, experiment, corpus, problems)
+
+
+def _goes_with(place: str, experiment: Experiment, corpus: Corpus | None, name: str, strategy: Strategy, problems: Problems) -> None:
+    """A strategy fits an experiment."""
+    if strategy.k is not None and corpus is not None and strategy.k > corpus.clients:
+        problems.add(f"strategies.{name}.k", f"is {strategy.k}, but {place}'s corpus has {corpus.clients} clients")
+    if strategy.a == "fixed" and experiment.adapters.initial != "shared":
+        problems.add(
+            f"{place}.adapters.initial",
+            f"is {experiment.adapters.initial}, but the strategy {name} averages B alone, which means something only with one A for all: "
+            "make it shared",
+        )
 
 
 def _training(place: str, experiment: Experiment, problems: Problems) -> None:

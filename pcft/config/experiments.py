@@ -1,11 +1,15 @@
-"""Settings of experiments: adapters, training, exchange, evaluation and strategies. Defaults are the paper's."""
+"""Settings of experiments: adapters, training, exchange and evaluation. Defaults are the paper's."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-TrustSource = Literal["local", "fedavg", "oracle", "weights", "validation", "predictions"]
+from pcft.config.events import Events
+from pcft.config.strategies import Strategy
+
+WARMUPS = {"AB": "warmup", "B": "warmup-frozen-a"}
+"""Names of the runs before the first exchange, by which factors they train; strategies that train alike share one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,24 +69,6 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strategy:
-    """Whom a client trusts: where trust comes from and which peers count."""
-
-    trust: TrustSource
-    topology: Literal["full", "threshold", "top_k"] = "full"
-    threshold: float | None = None
-    """For the topology `threshold`: scores at or under it are dropped, but each client's two best stay."""
-    k: int | None = None
-    """For the topology `top_k`: how many of each client's best scores stay, its own among them."""
-    temperature: float = 1.0
-    """Scores are divided by it before the softmax."""
-    variant: Literal["default", "reference"] = "default"
-    """reference keeps the arithmetic of the paper's code, oddities included; see docs/strategies.md."""
-    kept_logits: int = 100
-    """For `predictions`: how many of the largest logits at a position clients share."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """A corpus, a model and training settings; with each strategy and seed it is a run."""
 
@@ -94,6 +80,7 @@ class Experiment:
     training: Training = field(default_factory=Training)
     exchange: Exchange = field(default_factory=Exchange)
     evaluation: Evaluation = field(default_factory=Evaluation)
+    events: Events = field(default_factory=Events)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,5 +94,8 @@ class Run:
     training: Training
     exchange: Exchange
     evaluation: Evaluation
+    events: Events = field(default_factory=Events)
     strategy_name: str = "warmup"
     strategy: Strategy | None = None
+    trained: str = "AB"
+    """Which factors are trained."""

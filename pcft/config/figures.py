@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NAMES = ("learning-curves", "final-perplexity", "trust")  # of an experiment
+NAMES = ("learning-curves", "final-perplexity", "costs", "trust", "trust-history", "peers", "cross")  # of an experiment
 CORPUS_NAMES = ("mixture",)  # of a corpus
 
 

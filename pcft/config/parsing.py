@@ -33,6 +33,12 @@ class Problems(list[str]):
         if name not in known:
             self.add(place, f"is '{name}', which {section} does not declare; known: {', '.join(known) or 'none'}{suggest(name, known)}")
 
+    def one_of(self, value: Any, options: Iterable[str], place: str) -> None:
+        """Note that `value` is none of `options`, if so."""
+        options = list(options)
+        if value not in options:
+            self.add(place, f"is {_show(value)}; it must be one of {', '.join(options)}{suggest(value, options)}")
+
     def at_least(self, least: int, value: float, place: str) -> None:
         """Note that `value` is under `least`, if so."""
         if not value >= least:
@@ -94,9 +100,7 @@ def _union(kind: Any, value: Any, place: str, problems: Problems) -> Any:
 
 
 def _choice(options: tuple[Any, ...], value: Any, place: str, problems: Problems) -> Any:
-    if value not in options:
-        names = [str(option) for option in options]
-        problems.add(place, f"is {_show(value)}; it must be one of {', '.join(names)}{suggest(value, names)}")
+    problems.one_of(value, map(str, options), place)
     return value
 
 

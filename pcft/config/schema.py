@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import get_args
 
 from pcft.config.compute import Compute
 from pcft.config.corpora import Corpus
-from pcft.config.experiments import Experiment, Strategy, TrustSource
+from pcft.config.experiments import Experiment
 from pcft.config.figures import Figures
 from pcft.config.hub import Repository
 from pcft.config.models import Model, Wheel
+from pcft.config.strategies import SOURCES, Strategy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +23,10 @@ class Config:
     corpora: dict[str, Corpus]
     experiments: dict[str, Experiment]
     strategies: dict[str, Strategy] = field(default_factory=dict)
-    """Strategies beyond the six plain ones, which are named like their source of trust."""
+    """Strategies beyond the plain ones, which are named like their source of trust."""
     compute: Compute = field(default_factory=Compute)
     figures: Figures = field(default_factory=Figures)
 
     def all_strategies(self) -> dict[str, Strategy]:
-        """Return the six plain strategies and the file's own, by name; the file may redefine a plain one."""
-        return {name: Strategy(trust=name) for name in get_args(TrustSource)} | self.strategies
+        """Return the plain strategies and the file's own, by name; the file may redefine a plain one."""
+        return {name: Strategy(trust=name) for name in SOURCES} | self.strategies

@@ -1,0 +1,84 @@
+"""What figures are drawn from, and what they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pcft.shards import read_manifest
+from pcft.statistics import read_tables
+
+# Okabe and Ito's colours, told apart by the colour-blind; a strategy has the same one in every figure.
+COLOURS = {
+    "local": "#000000",
+    "fedavg": "#E69F00",
+    "oracle": "#009E73",
+    "weights": "#56B4E9",
+    "validation": "#D55E00",
+    "predictions": "#CC79A7",
+}
+OTHERS = ("#0072B2", "#999999", "#8A6D00", "#5B3A8C")
+SHADES = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#BBBBBB", "#000000")  # categories; Paul Tol's, as above
+MARKERS = "osD^vP*X"
+GOLDEN = 0.68  # height over width of a panel
+
+
+@dataclass(frozen=True)
+class Data:
+    """What figures are drawn from.
+
+    Attributes:
+        metrics: the rows of every run's metrics.parquet.
+        trust, exchanges, cross: the rows of every run's trust.parquet, exchanges.parquet and cross.parquet.
+        categories: names of the categories.
+        shares: clients' measured category shares, [clients][categories].
+    """
+
+    metrics: pd.DataFrame
+    trust: pd.DataFrame
+    exchanges: pd.DataFrame
+    cross: pd.DataFrame
+    categories: list[str]
+    shares: list[list[float]]
+
+    @property
+    def strategies(self) -> list[str]:
+        """Strategies in the order of the configuration."""
+        return [str(name) for name in self.metrics["strategy"].unique()]
+
+    def main_category(self, client: int) -> str:
+        """Return the category of which the client has most."""
+        return self.categories[int(np.argmax(self.shares[client]))]
+
+    @property
+    def order(self) -> list[int]:
+        """Clients sorted by the category of which they have most."""
+        return sorted(range(len(self.shares)), key=lambda i: (self.categories.index(self.main_category(i)), i))
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the clients in that order."""
+        return [f"{self.main_category(i)} {i}" for i in self.order]
+
+    @property
+    def oracle(self) -> np.ndarray:
+        """The trust that the truth about the texts gives, [N, N]."""
+        alike = np.array(self.shares) @ np.array(self.shares).T
+        return np.asarray(alike / alike.sum(1, keepdims=True))
+
+
+def read(runs: Sequence[Path], corpus: Path) -> Data:
+    """Read the records of runs (folders) on one corpus (folder)."""
+    manifest = read_manifest(corpus)
+    tables = {name: read_tables([run / f"{name}.parquet" for run in runs]) for name in ("metrics", "trust", "exchanges", "cross")}
+    return Data(**tables, categories=manifest["categories"], shares=manifest["mixture"]["measured"])
+
+
+def colour(name: str, strategies: Sequence[str]) -> str:
+    """Return the colour of a strategy; the user's own ones share the remaining colours in order."""
+    own = [s for s in strategies if s not in COLOURS]
+    return COLOURS[name] if name in COLOURS else OTHERS[own.index(name) % len(OTHERS)]

@@ -1,0 +1,60 @@
+"""What an exchange moves: bytes that each client sends and receives, from peer to peer and by way of a server.
+
+Peer to peer, a client asks for the adapters that it averages, and for whatever else its trust is made of. With a server, everybody
+hands in adapter and evidence, the server sets trust and averages, and everybody fetches its own average; trust by validation makes
+clients fetch all adapters besides, because their text stays where it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pcft.config.strategies import Evidence
+
+VALUE, INDEX = 4, 4  # bytes of a number and of a token's id on the wire
+ROUTES = ("peer", "server")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of one client's A, of its B, and of the logits that it shares."""
+
+    a: int
+    b: int
+    logits: int = 0
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes that each client sent and received by one route, int64 [N]."""
+
+    sent: Tensor
+    received: Tensor
+
+
+def traffic(trust: Tensor, sizes: Sizes, *, evidence: Evidence, a: str) -> dict[str, Traffic]:
+    """Return each route's traffic.
+
+    Args:
+        trust: of the clients that take part, [N, N].
+        evidence: what trust was made of.
+        a: whose A makes a client's new one, as in `pcft.config.strategies.Aggregation`.
+    """
+    n = len(trust)
+    others = ~torch.eye(n, dtype=torch.bool)
+    nobody = torch.zeros_like(others)
+    used_b = (trust.cpu() > 0) & others
+    used_a = {"trusted": used_b, "everybody": others, "fixed": nobody}[a]
+    seen = others if evidence in ("factors", "losses") else nobody  # whole adapters are part of the evidence
+    seen_a = nobody if a == "fixed" else seen
+    logits = sizes.logits if evidence == "predictions" and n > 1 else 0
+    peers = (used_a | seen_a) * sizes.a + (used_b | seen) * sizes.b + others * logits
+    handed_in = (used_a | seen_a).any(0) * sizes.a + (used_b | seen).any(0) * sizes.b + logits
+    fetched = used_a.any(1) * sizes.a + used_b.any(1) * sizes.b
+    if evidence == "losses":
+        handed_in = handed_in + (n - 1) * VALUE
+        fetched = fetched + seen_a.sum(1) * sizes.a + seen.sum(1) * sizes.b
+    return {"peer": Traffic(peers.sum(0), peers.sum(1)), "server": Traffic(handed_in, fetched)}
