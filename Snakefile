@@ -34,6 +34,7 @@ localrules:
     repository,
     table,
     figure,
+    sweep,
     report,
 
 

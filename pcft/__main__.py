@@ -98,6 +98,13 @@ def _figure(o: argparse.Namespace) -> None:
     figures.build(o.name, o.runs, o.corpus, _settings(Figures, o.settings), o.output)
 
 
+def _sweep(o: argparse.Namespace) -> None:
+    from pcft import figures
+    from pcft.config.figures import Figures, SweepJob
+
+    figures.build_sweep(_settings(SweepJob, o.sweep), o.results, _settings(Figures, o.settings), o.output)
+
+
 def _card(o: argparse.Namespace) -> None:
     from pcft import corpus_tables
 
@@ -193,6 +200,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--settings", type=Path, required=True)
     sub.add_argument("--runs", type=Path, nargs="+", default=[], help="output folders of runs; none for figures of a corpus")
     sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
+
+    sub = command("sweep", _sweep, "Draw the figure of a sweep as PDF and PNG.")
+    sub.add_argument("--settings", type=Path, required=True)
+    sub.add_argument("--sweep", type=Path, required=True, help="settings of the sweep")
+    sub.add_argument("--results", type=Path, required=True, help="folder of results, in which the runs are")
 
     sub = command("card", _card, "Tell what a corpus is made of, as CSV, Markdown and LaTeX.")
     sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
-from pcft.config.figures import Figures
+from pcft.config.figures import Figures, SweepJob
 from pcft.drawing.costs import costs
 from pcft.drawing.data import read
 from pcft.drawing.mixtures import mixture
 from pcft.drawing.results import cross_losses, final_perplexity, learning_curves
+from pcft.drawing.sweeps import sweep
 from pcft.drawing.trusting import peers, trust_history, trust_matrices
 from pcft.files import replacing
 from pcft.shards import read_manifest
@@ -53,9 +55,20 @@ def style(look: Figures) -> dict[str, Any]:
 
 def build(name: str, runs: Sequence[Path], corpus: Path, look: Figures, output: Path) -> None:
     """Draw figure `name` and write `output` with the endings .pdf and .png; the same data give the same bytes."""
+    if name in CORPUS_FIGURES:
+        _write(lambda: CORPUS_FIGURES[name](read_manifest(corpus), look), look, output)
+    else:
+        _write(lambda: FIGURES[name](read(runs, corpus), look), look, output)
+
+
+def build_sweep(job: SweepJob, results: Path, look: Figures, output: Path) -> None:
+    """Draw the figure of a sweep, of which `results` holds the runs."""
+    _write(lambda: sweep(job, results, look), look, output)
+
+
+def _write(draw: Callable[[], Figure], look: Figures, output: Path) -> None:
     with matplotlib.rc_context(style(look)):  # type: ignore[arg-type]  # the stubs want literal keys
-        of_corpus = name in CORPUS_FIGURES
-        figure = CORPUS_FIGURES[name](read_manifest(corpus), look) if of_corpus else FIGURES[name](read(runs, corpus), look)
+        figure = draw()
         with replacing(output.with_name(f"{output.name}.pdf")) as temporary:
             figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
         with replacing(output.with_name(f"{output.name}.png")) as temporary:

@@ -13,9 +13,11 @@ from typing import Any
 from pcft import globs
 from pcft.config.corpora import CorpusJob, Source
 from pcft.config.experiments import WARMUPS, Experiment, Run
+from pcft.config.figures import Point, SweepJob
 from pcft.config.models import ModelJob
 from pcft.config.schema import Config
 from pcft.config.strategies import Strategy
+from pcft.config.sweeps import Sweep
 from pcft.errors import PcftError
 from pcft.files import canonical, write_text
 from pcft.layout import REFERENCE, SPLITS, shard_name
@@ -48,6 +50,8 @@ def settings_files(config: Config) -> dict[str, Any]:
                 name, experiment, WARMUPS[about.trained], trained=about.trained
             )
             files[f"runs/{name}/{strategy}/settings.json"] = run(name, experiment, strategy, strategy=about, trained=about.trained)
+    for name, sweep in config.sweeps.items():
+        files[f"sweeps/{name}/settings.json"] = sweep_job(config, sweep)
     return {path: _plain(value) for path, value in files.items()}
 
 
@@ -136,6 +140,21 @@ def run(name: str, experiment: Experiment, label: str, *, trained: str, strategy
     """Return the settings of an experiment's warm-up (no strategy), or of a strategy's runs."""
     common = {f: getattr(experiment, f) for f in ("corpus", "model", "adapters", "training", "exchange", "evaluation", "events")}
     return Run(experiment=name, **common, strategy_name=label, strategy=strategy, trained=trained)
+
+
+def runs(config: Config, experiment: str) -> list[str]:
+    """Return the folder of every run of an experiment, strategies in the order of the configuration, relative to the results folder."""
+    declared = config.experiments[experiment]
+    return [f"runs/{experiment}/{strategy}/seed={seed}" for strategy in declared.strategies for seed in declared.seeds]
+
+
+def sweep_job(config: Config, sweep: Sweep) -> SweepJob:
+    """Return what the figure of a sweep is drawn from."""
+    points = {}
+    for label, name in sweep.points.items():
+        poison = config.experiments[name].events.poison
+        points[label] = Point(experiment=name, runs=tuple(runs(config, name)), poisoned=poison.clients if poison else ())
+    return SweepJob(setting=sweep.setting, points=points)
 
 
 def shards(config: Config, corpus: str) -> list[str]:

@@ -47,6 +47,7 @@ wildcard_constraints:
     strategy=any_of(settings.all_strategies()),
     warmup=any_of(WARMUPS.values()),
     figure=any_of(FIGURES),
+    sweep=any_of(settings.sweeps),
     seed=r"\d+",
 
 
@@ -69,9 +70,12 @@ def corpus_of(experiment):
 
 def runs_of(experiment, file=""):
     """List `file`, or the folder, of every run of an experiment, strategies in the order of the configuration."""
-    declared = settings.experiments[experiment]
-    folders = [f"results/runs/{experiment}/{strategy}/seed={seed}" for strategy in declared.strategies for seed in declared.seeds]
-    return [str(Path(folder, file)) for folder in folders]
+    return [str(Path("results", folder, file)) for folder in plan.runs(settings, experiment)]
+
+
+def runs_of_sweep(sweep, file):
+    """List `file` of every run of every experiment of a sweep."""
+    return [path for experiment in settings.sweeps[sweep].points.values() for path in runs_of(experiment, file)]
 
 
 def warmup_of(wildcards):
@@ -89,8 +93,11 @@ def table_files():
 
 def figure_files():
     mixtures = expand("results/figures/mixture-{corpus}.{format}", corpus=map("-".join, plan.corpora(settings)), format=["pdf", "png"])
-    return mixtures + expand(
-        "results/figures/{figure}-{experiment}.{format}", figure=FIGURES, experiment=settings.experiments, format=["pdf", "png"]
+    sweeps = expand("results/figures/sweep-{sweep}.{format}", sweep=settings.sweeps, format=["pdf", "png"])
+    return (
+        sweeps
+        + mixtures
+        + expand("results/figures/{figure}-{experiment}.{format}", figure=FIGURES, experiment=settings.experiments, format=["pdf", "png"])
     )
 
 

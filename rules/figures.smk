@@ -37,3 +37,36 @@ rule figure:
     shell:
         "python -m pcft figure {wildcards.figure:q} --settings {input.settings:q} --runs {params.runs:q}"
         " --corpus {params.corpus:q} --output {params.name:q} > {log:q} 2>&1"
+
+
+rule sweep:
+    input:
+        settings="results/figures/settings.json",
+        sweep="results/sweeps/{sweep}/settings.json",
+        metrics=lambda wildcards: runs_of_sweep(wildcards.sweep, "metrics.parquet"),
+        trust=lambda wildcards: runs_of_sweep(wildcards.sweep, "trust.parquet"),
+    output:
+        pdf="results/figures/sweep-{sweep}.pdf",
+        png=report(
+            "results/figures/sweep-{sweep}.png",
+            caption="captions/sweep.rst",
+            category="Figures",
+            subcategory="{sweep}",
+            labels={"figure": "sweep"},
+        ),
+    log:
+        "results/logs/figure/sweep-{sweep}.log",
+    benchmark:
+        "results/benchmarks/figure/sweep-{sweep}.tsv"
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("pcft.figures"),
+        name=lambda wildcards, output: Path(output.pdf).with_suffix(""),
+    shell:
+        "python -m pcft sweep --settings {input.settings:q} --sweep {input.sweep:q} --results results --output {params.name:q} > {log:q} 2>&1"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pcft.config.corpora import Corpus
 from pcft.config.corpus_checks import check_corpus, check_repository
+from pcft.config.events import Events
 from pcft.config.experiments import WARMUPS, Experiment
 from pcft.config.models import Model
 from pcft.config.parsing import Problems
@@ -115,7 +116,9 @@ def _experiment(place: str, experiment: Experiment, config: Config, problems: Pr
         if not 0 <= seed < 2**31:
             problems.add(f"{place}.seeds[{i}]", f"is {seed}; it must be at least 0 and under 2^31")
     _training(place, experiment, problems)
+    _events(f"{place}.events", experiment.events, problems)
     if corpus is not None:
+        _poisoned(f"{place}.events.poison.clients", experiment, corpus, problems)
         _fits(place, experiment, corpus, problems)
 
 
@@ -160,6 +163,29 @@ def _training(place: str, experiment: Experiment, problems: Problems) -> None:
         problems.add(f"{place}.exchange.warmup", f"is {exchange.warmup}; it must be under training.iterations, {training.iterations}")
     if exchange.interval > training.iterations:
         problems.add(f"{place}.exchange.interval", f"is {exchange.interval}, longer than training.iterations, {training.iterations}")
+
+
+def _events(place: str, events: Events, problems: Problems) -> None:
+    if not 0 <= events.absent < 1:
+        problems.add(f"{place}.absent", f"is {events.absent}; it must be at least 0 and under 1")
+    if events.poison is not None and not events.poison.clients:
+        problems.add(f"{place}.poison.clients", "is empty; name clients by number, or leave poison out")
+    if events.privacy is not None:
+        problems.positive(events.privacy.epsilon, f"{place}.privacy.epsilon")
+        problems.positive(events.privacy.clip, f"{place}.privacy.clip")
+        if not 0 < events.privacy.delta < 1:
+            problems.add(f"{place}.privacy.delta", f"is {events.privacy.delta}; it must be above 0 and under 1")
+
+
+def _poisoned(place: str, experiment: Experiment, corpus: Corpus, problems: Problems) -> None:
+    clients = experiment.events.poison.clients if experiment.events.poison else ()
+    for client in clients:
+        if not 0 <= client < corpus.clients:
+            problems.add(place, f"names client {client}; the corpus has clients 0 to {corpus.clients - 1}")
+    if len(set(clients)) < len(clients):
+        problems.add(place, "names a client twice")
+    if len(set(clients)) >= corpus.clients:
+        problems.add(place, "names every client; somebody must be left to be harmed")
 
 
 def _fits(place: str, experiment: Experiment, corpus: Corpus, problems: Problems) -> None:

@@ -9,6 +9,23 @@ CORPUS_NAMES = ("mixture",)  # of a corpus
 
 
 @dataclass(frozen=True, kw_only=True)
+class Point:
+    """One value of a sweep: the experiment's folder of runs, these runs, and the clients that are poisoned in it."""
+
+    experiment: str
+    runs: tuple[str, ...]
+    poisoned: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepJob:
+    """What the figure of a sweep shows: the setting that changes, and each value's point by its name."""
+
+    setting: str
+    points: dict[str, Point]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Figures:
     """Looks of the figures."""
 

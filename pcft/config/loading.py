@@ -7,6 +7,7 @@ from typing import Any
 from pcft.config.checks import check
 from pcft.config.parsing import Problems, read
 from pcft.config.schema import Config
+from pcft.config.sweeps import expand
 from pcft.errors import PcftError
 
 
@@ -17,7 +18,7 @@ def load(values: dict[str, Any], file: str) -> Config:
         PcftError: one line for each mistake, naming file, setting, value and what would be right.
     """
     problems = Problems()
-    config = read(Config, values, "", problems)
+    config = read(Config, expand(values, problems), "", problems)
     if config is not None:
         check(config, problems)
     if problems or config is None:

@@ -11,6 +11,7 @@ from pcft.config.figures import Figures
 from pcft.config.hub import Repository
 from pcft.config.models import Model, Wheel
 from pcft.config.strategies import SOURCES, Strategy
+from pcft.config.sweeps import Sweep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,8 @@ class Config:
     experiments: dict[str, Experiment]
     strategies: dict[str, Strategy] = field(default_factory=dict)
     """Strategies beyond the plain ones, which are named like their source of trust."""
+    sweeps: dict[str, Sweep] = field(default_factory=dict)
+    """Experiments many times over, with one setting changed."""
     compute: Compute = field(default_factory=Compute)
     figures: Figures = field(default_factory=Figures)
 

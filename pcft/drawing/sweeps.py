@@ -1,0 +1,57 @@
+"""The figure of a sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pcft.config.figures import Figures, Point, SweepJob
+from pcft.drawing.data import GOLDEN, colour
+from pcft.statistics import by_seed, last, read_tables
+
+
+def sweep(job: SweepJob, results: Path, look: Figures) -> Figure:
+    """Test perplexity of the clients that are not poisoned at each point; below it, if there are poisoned ones, the trust that they get."""
+    perplexity = {label: _perplexity(point, results) for label, point in job.points.items()}
+    trusted = {label: _trust_in_poisoned(point, results) for label, point in job.points.items() if point.poisoned}
+    strategies = list(dict.fromkeys(str(name) for table in perplexity.values() for name in table))
+    panels = 2 if trusted else 1
+    size = (look.width, look.width * GOLDEN * (0.25 + 0.95 * panels))
+    figure, axes = plt.subplots(panels, 1, sharex=True, squeeze=False, figsize=size)
+    labels, top = list(job.points), axes[0, 0]
+    places = dict(zip(labels, range(len(labels)), strict=True))
+    for i, name in enumerate(strategies):
+        shade, aside = colour(name, strategies), 0.04 * (i - (len(strategies) - 1) / 2)
+        rows = pd.DataFrame({label: table[name] for label, table in perplexity.items() if name in table})
+        bars = np.array([rows.mean() - rows.min(), rows.max() - rows.mean()])
+        x = [places[str(label)] + aside for label in rows]
+        top.errorbar(x, rows.mean(), bars, color=shade, label=name, marker="o", markersize=3, capsize=2 * (len(rows) > 1))
+        if trusted:
+            given = {label: table[name] for label, table in trusted.items() if name in table}
+            axes[1, 0].plot([places[label] + aside for label in given], list(given.values()), color=shade, marker="o", markersize=3)
+    top.set_ylabel("test perplexity")
+    if max(table.to_numpy().max() for table in perplexity.values()) > 10 * min(table.to_numpy().min() for table in perplexity.values()):
+        top.set_yscale("log")
+    if trusted:
+        axes[1, 0].set(ylabel="trust in a poisoned client", ylim=(-0.02, None))
+    axes[-1, 0].set_xlabel(job.setting)
+    axes[-1, 0].set_xticks(range(len(labels)), labels)
+    figure.legend(*top.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def _perplexity(point: Point, results: Path) -> pd.DataFrame:
+    """Return the mean over clients that are not poisoned after the last iteration: seeds x strategies."""
+    metrics = read_tables([results / run / "metrics.parquet" for run in point.runs])
+    return by_seed(last(metrics[~metrics["client"].isin(point.poisoned)], "test"), "perplexity")
+
+
+def _trust_in_poisoned(point: Point, results: Path) -> dict[str, float]:
+    """Return the mean trust of another client in a poisoned one over all exchanges, by strategy."""
+    trust = read_tables([results / run / "trust.parquet" for run in point.runs])
+    rows = trust[~trust["client"].isin(point.poisoned) & trust["peer"].isin(point.poisoned)]
+    return {str(name): float(value) for name, value in rows.groupby("strategy")["trust"].mean().items()}

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from pcft import figures, plan
+from pcft.config.figures import Figures, Point, SweepJob
+from pcft.config.loading import load
+from pcft.drawing.sweeps import sweep
+from pcft.errors import PcftError
+from tests.test_tables import metrics
+
+
+def declared(tiny_config: dict[str, Any], setting: str, values: Any) -> dict[str, Any]:
+    return tiny_config | {"sweeps": {"more": {"experiment": "main", "setting": setting, "values": values}}}
+
+
+def test_a_setting_of_the_experiment(tiny_config: dict[str, Any]) -> None:
+    before = copy.deepcopy(tiny_config)
+    config = load(declared(tiny_config, "adapters.rank", [4, 1, 2]), "my.yaml")
+    assert tiny_config == before
+    assert config.sweeps["more"].points == {"4": "main", "1": "more-1", "2": "more-2"} or config.experiments["main"].adapters.rank != 4
+    for label, name in config.sweeps["more"].points.items():
+        experiment = config.experiments[name]
+        assert experiment.adapters.rank == int(label)
+        assert experiment.training == config.experiments["main"].training
+    assert config.corpora.keys() == {"places"}
+
+
+def test_a_section_that_is_not_there(tiny_config: dict[str, Any]) -> None:
+    values = {"none": None, "weak": {"epsilon": 100, "clip": 2}, "strong": {"epsilon": 1}}
+    config = load(declared(tiny_config, "events.privacy", values), "my.yaml")
+    assert config.sweeps["more"].points == {"none": "main", "weak": "more-weak", "strong": "more-strong"}
+    privacy = config.experiments["more-weak"].events.privacy
+    assert privacy is not None
+    assert (privacy.epsilon, privacy.clip) == (100, 2)
+
+
+def test_a_setting_of_the_corpus(tiny_config: dict[str, Any]) -> None:
+    now = tiny_config["corpora"]["places"]["tokens"]["train"]
+    config = load(declared(tiny_config, "corpus.tokens.train", [now, 2 * now]), "my.yaml")
+    assert config.sweeps["more"].points == {str(now): "main", str(2 * now): f"more-{2 * now}"}
+    corpus = config.experiments[f"more-{2 * now}"].corpus
+    assert corpus == f"places-more-{2 * now}"
+    assert config.corpora[corpus].tokens.train == 2 * now
+    assert config.corpora[corpus].tokens.test == config.corpora["places"].tokens.test
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"setting": None}, r"sweeps.more.setting must be the name of a setting"),
+        ({"values": [1]}, r"sweeps.more.values must be a list of two values or more"),
+        (
+            {"experiment": "mian"},
+            r"sweeps.more.experiment is 'mian', which experiments does not declare; known: main \(did you mean main\?\)",
+        ),
+        ({"setting": "adapters.rnak"}, r"experiments.more-1.adapters.rnak is not a setting; .*\(did you mean rank\?\)"),
+        ({"setting": "adapters.rank", "values": [1, "two"]}, r"experiments.more-two.adapters.rank must be a whole number"),
+        ({"other": 1}, r"sweeps.more must hold experiment, setting, values, and nothing else"),
+    ],
+)
+def test_wrong_sweeps(tiny_config: dict[str, Any], change: dict[str, Any], message: str) -> None:
+    config = declared(tiny_config, "adapters.rank", [1, 2])
+    config["sweeps"]["more"] |= change
+    with pytest.raises(PcftError, match=message):
+        load(config, "my.yaml")
+
+
+def test_a_name_that_is_taken(tiny_config: dict[str, Any]) -> None:
+    config = declared(tiny_config, "adapters.rank", [1, 2])
+    config["experiments"]["more-1"] = config["experiments"]["main"]
+    with pytest.raises(PcftError, match=r"sweeps.more makes experiments.more-1, which is declared already"):
+        load(config, "my.yaml")
+
+
+def test_what_its_figure_is_drawn_from(tiny_config: dict[str, Any]) -> None:
+    values = {"nobody": None, "flipped": {"clients": [1], "attack": "flip"}}
+    files = plan.settings_files(load(declared(tiny_config, "events.poison", values), "my.yaml"))
+    job = files["sweeps/more/settings.json"]
+    assert job["setting"] == "events.poison"
+    assert job["points"]["nobody"]["poisoned"] == ()
+    assert job["points"]["flipped"]["poisoned"] == (1,)
+    assert job["points"]["flipped"]["runs"][0] == "runs/more-flipped/local/seed=1"
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> SweepJob:
+    """Client 1 is poisoned at one of two points, where client 0's loss is higher by one; she trusts him by 1/4, then 1/8."""
+    points = {}
+    for label, poisoned in (("nobody", ()), ("flip", (1,))):
+        rows = metrics()
+        rows["perplexity"] = np.exp(rows["loss"] + len(poisoned))
+        trust = [
+            {"strategy": s, "iteration": i, "client": 0, "peer": 1, "trust": 1 / i} for s in ("local", "fedavg", "mine") for i in (4, 8)
+        ]
+        folder = tmp_path / "runs" / label
+        folder.mkdir(parents=True)
+        rows.to_parquet(folder / "metrics.parquet")
+        pd.DataFrame(trust).to_parquet(folder / "trust.parquet")
+        points[label] = Point(experiment=label, runs=(f"runs/{label}",), poisoned=poisoned)
+    return SweepJob(setting="events.poison", points=points)
+
+
+def test_figure(job: SweepJob, tmp_path: Path) -> None:
+    look = Figures()
+    with mpl.rc_context(figures.style(look)):
+        figure = sweep(job, tmp_path, look)
+        figure.canvas.draw()
+        top, bottom = figure.axes
+        mine = np.asarray(top.containers[2].lines[0].get_ydata(), dtype=float)
+        both = [np.exp(1.5 + 0.1 * c + 0.01 * s) for c in (0, 1) for s in range(3)]
+        alone = [np.exp(2.5 + 0.01 * s) for s in range(3)]
+        np.testing.assert_allclose(mine, [np.mean(both), np.mean(alone)])
+        assert np.asarray(bottom.lines[0].get_ydata()).tolist() == [(1 / 4 + 1 / 8) / 2]
+        box = figure.get_tightbbox()
+        assert box.x1 <= look.width + 0.02
+        plt.close(figure)
+    for name in ("one", "two"):
+        figures.build_sweep(job, tmp_path, look, tmp_path / name)
+    assert (tmp_path / "one.pdf").read_bytes() == (tmp_path / "two.pdf").read_bytes()
