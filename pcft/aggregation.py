@@ -72,8 +72,8 @@ def squared_gap(A: Tensor, B: Tensor, trust: Tensor, new_A: Tensor, new_B: Tenso
     pairs = ((flat_A.T @ flat_A) * (flat_B.T @ flat_B)).view(n, r, n, r).sum((1, 3))  # <A_i B_i, A_j B_j>, [N, N]
     weights = trust.double()
     exact = torch.einsum("ij,jk,ik->i", weights, pairs, weights)
-    with_A, with_B = (flat_A.T @ new_A).view(n, n, r, r), (flat_B.T @ new_B.mT).view(n, n, r, r)  # [i of new, j of old, r, r]
-    crossed = torch.einsum("ij,ij->i", weights, (with_A * with_B).sum((2, 3)))
+    both_A, both_B = flat_A.T @ _side_by_side(new_A), flat_B.T @ _side_by_side(new_B.mT)
+    crossed = torch.einsum("ij,ji->i", weights, (both_A * both_B).view(n, r, n, r).sum((1, 3)))  # <A_j B_j, A_i' B_i'>
     made = ((new_A.mT @ new_A) * (new_B @ new_B.mT)).sum((1, 2))
     return (exact - 2 * crossed + made).clamp_min(0), exact.clamp_min(0)
 

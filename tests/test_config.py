@@ -53,6 +53,11 @@ WRONG = [
         "1e-4",
         "my.yaml: experiments.main.training.learning_rate must be a number, not '1e-4' (YAML reads 1e-4 as text; write 1.0e-4)",
     ),
+    (
+        "experiments.main.training.learning_rate",
+        "1e4",
+        "my.yaml: experiments.main.training.learning_rate must be a number, not '1e4' (YAML reads 1e4 as text; write 1.0e+4)",
+    ),
     ("experiments.main.training.iterations", 2.5, "must be a whole number, not 2.5"),
     ("experiments.main.training.iterations", True, "must be a whole number, not True"),
     ("experiments.main.corpus", "place", "is 'place', which corpora does not declare; known: places (did you mean places?)"),
@@ -121,6 +126,30 @@ WRONG = [
     ("strategies", {"warmup": {"trust": "weights"}}, "is a reserved name"),
     ("strategies", {"settings.json": {"trust": "weights"}}, "is a reserved name"),
     ("strategies", {"cold": {"trust": "oracle", "temperature": 0.1}}, "strategies.cold.temperature does nothing for trust by oracle"),
+    (
+        "strategies",
+        {"s": {"trust": "weigths"}},
+        "strategies.s.trust is 'weigths'; it must be one of local, fedavg, oracle, weights, validation",
+    ),
+    (
+        "strategies",
+        {"s": {"trust": "weights", "aggregation": "prod"}},
+        "aggregation is 'prod'; it must be one of factors, product, share_a",
+    ),
+    ("strategies", {"s": {"trust": "weights", "topology": "star"}}, "topology is 'star'; it must be one of full, threshold, top_k, ring"),
+    (
+        "strategies",
+        {"s": {"trust": "weights", "positions": "last"}},
+        "s.positions does nothing for trust by weights; it goes with predictions",
+    ),
+    ("strategies", {"s": {"trust": "predictions", "reference_windows": 0}}, "s.reference_windows is 0; it must be at least 1"),
+    ("strategies", {"warmup-frozen-a": {"trust": "weights"}}, "is a reserved name"),
+    ("experiments.main.events", {"absent": 1}, "events.absent is 1.0; it must be at least 0 and under 1"),
+    ("experiments.main.events", {"poison": {"clients": [3]}}, "events.poison.clients names client 3; the corpus has clients 0 to 2"),
+    ("experiments.main.events", {"poison": {"clients": [0, 1, 2]}}, "names every client; somebody must be left to be harmed"),
+    ("experiments.main.events", {"poison": {"clients": []}}, "events.poison.clients is empty"),
+    ("experiments.main.events", {"privacy": {"epsilon": 0}}, "events.privacy.epsilon is 0.0; it must be above 0"),
+    ("experiments.main.events", {"privacy": {"epsilon": 1, "delta": 1}}, "events.privacy.delta is 1.0; it must be above 0 and under 1"),
     ("experiments.main.seeds", [2**31], "it must be at least 0 and under 2^31"),
     ("models", {1: {"folder": "x"}}, "has the name 1; names are text: write it in quotes"),
     ("experiments", {}, "experiments is empty"),
@@ -177,3 +206,10 @@ def test_k_larger_than_the_corpus(tiny_config: dict[str, Any]) -> None:
 @pytest.mark.parametrize("value", [None, [], "text", 3])
 def test_not_a_mapping(value: Any) -> None:
     assert "must hold settings" in messages(value)[0]
+
+
+def test_a_fixed_a_must_be_everybodys(tiny_config: dict[str, Any]) -> None:
+    tiny_config["strategies"] = {"fixed": {"trust": "fedavg", "aggregation": "freeze_a"}}
+    tiny_config["experiments"]["main"] |= {"strategies": ["fixed"], "adapters": {"initial": "own"}}
+    with pytest.raises(PcftError, match=r"experiments.main.adapters.initial is own, but the strategy fixed averages B alone"):
+        load(tiny_config, "my.yaml")

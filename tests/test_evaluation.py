@@ -54,11 +54,14 @@ def test_tokens_per_pass_changes_nothing_and_dropout_is_off(case: tuple[Backbone
 def test_cross_losses_are_the_naive_loops(case: tuple[Backbone, Grid]) -> None:
     base, texts = case
     adapters = attach(base, 3)
-    matrix = cross_losses(base, adapters, texts, tokens_per_pass=96)
+    matrix = cross_losses(base, adapters, texts, torch.arange(3), tokens_per_pass=96)
     for reader in range(3):
         served = torch.full((3,), reader)
         torch.testing.assert_close(matrix[:, reader], evaluate(base, adapters, texts, tokens_per_pass=96, served=served).loss)
     assert adapters.served is None
+    two = torch.tensor([2, 0])
+    few = cross_losses(base, adapters, texts.of(two), two, tokens_per_pass=96)
+    torch.testing.assert_close(few, matrix[two][:, two])
 
 
 @pytest.mark.parametrize("careful", [True, False])
@@ -67,7 +70,7 @@ def test_predictions_against_whole_logits(case: tuple[Backbone, Grid], careful: 
     base, _ = case
     adapters = attach(base, 3)
     text = grid([client_texts(1)[0][:40]], 16)  # windows of 16, 16 and 7 tokens
-    found = predict(base, adapters, text, kept=5, last_only=not careful, log_probabilities=careful)
+    found = predict(base, adapters, text, torch.arange(3), kept=5, last_only=not careful, log_probabilities=careful)
     dense = []
     for client in range(3):
         adapters.served = torch.tensor([client])
@@ -87,3 +90,6 @@ def test_predictions_against_whole_logits(case: tuple[Backbone, Grid], careful: 
             expected[i, j] = torch.where(union, (dense[i] - dense[j]).abs(), 0).sum() / len(union)
     assert found.values.shape == (3, 39 if careful else 3, 5)
     torch.testing.assert_close(prediction_distance(found), expected, rtol=1e-4, atol=1e-4)
+    two = torch.tensor([2, 0])
+    few = predict(base, adapters, text, two, kept=5, last_only=not careful, log_probabilities=careful)
+    torch.testing.assert_close(prediction_distance(few), expected[two][:, two], rtol=1e-4, atol=1e-4)

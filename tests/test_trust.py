@@ -10,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from pcft import trust as trusting
+from pcft.config import strategies
+from pcft.config.loading import load
 from pcft.config.strategies import SOURCES, TOPOLOGIES, Strategy
 from pcft.trust import Predictions, distance, effective_peers, prediction_distance, score, trust
 
@@ -182,3 +185,18 @@ def test_one_client_is_the_identity(source: str) -> None:
     }[SOURCES[source].evidence]
     strategy = Strategy(trust=source)
     assert trust(score(evidence, strategy), strategy).tolist() == [[1.0]]
+
+
+def test_the_documented_new_strategy(monkeypatch: pytest.MonkeyPatch, tiny_config: dict[str, Any]) -> None:
+    """The function, the line and the test that docs/strategies.md shows, as if they had been added."""
+    text = (Path(__file__).parents[1] / "docs" / "strategies.md").read_text()
+    function, line, case = (block.removeprefix("python\n") for block in text.split("```")[1::2])
+    names: dict[str, Any] = {}
+    exec(f"from __future__ import annotations\n{function}", vars(trusting), names)
+    added = eval(f"{{{line}}}", vars(strategies))
+    for name, source in added.items():
+        monkeypatch.setitem(strategies.SOURCES, name, source)
+        monkeypatch.setitem(trusting.SCORES, name, names[name])
+    exec(f"from __future__ import annotations\n{case}\ntest_updates()", globals() | vars(strategies) | vars(trusting))
+    tiny_config["strategies"] = {"near": {"trust": "updates", "temperature": 0.5, "topology": "top_k", "k": 2}}
+    assert load(tiny_config, "my.yaml").all_strategies().keys() >= {"updates", "near"}

@@ -15,13 +15,15 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from pcft.config.figures import NAMES as FIGURES
 from tests.conftest import TINY, WORDS, sentences
 from tests.workspace import Workspace
 
 pytestmark = pytest.mark.workflow
 
 CORPUS = "corpus_places_tiny"
-ALL_RUNS = {"warmup": 2, "finetune": 3, "table": 2, "figure": 6}
+EACH = len(FIGURES)  # figures of an experiment
+ALL_RUNS = {"warmup": 2, "finetune": 3, "table": 2, "figure": 2 * EACH}
 
 
 def base_config() -> dict[str, Any]:
@@ -71,7 +73,7 @@ def test_contract(done: Workspace) -> None:
         assert sorted(trust["iteration"].unique()) == [2, 4, 6]
         assert len(trust) == 3 * 9
         cost = json.loads((run / "cost.json").read_text())
-        assert cost["tokens"] == {"train": 4 * 3 * 32, "evaluate": 2 * 2 * 3 * 59}
+        assert cost["tokens"] == {"train": 4 * 3 * 32, "evaluate": (2 * 2 + 3) * 3 * 59}  # and everybody on everybody's test text
         assert cost["warmup"]["tokens"] == {"train": 2 * 3 * 32, "evaluate": 2 * 3 * 59}
         assert {p.name for p in (run / "adapters/client=02").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
     settings = json.loads((results / "runs/main/settings.json").read_text())
@@ -80,7 +82,7 @@ def test_contract(done: Workspace) -> None:
     for ending in ("csv", "md", "tex"):
         assert (results / f"tables/final-main.{ending}").exists()
         assert (results / f"tables/corpus-places-tiny.{ending}").exists()
-    for figure in ("learning-curves-main", "final-perplexity-main", "trust-main", "mixture-places-tiny"):
+    for figure in [*(f"{name}-main" for name in FIGURES), "mixture-places-tiny"]:
         for ending in ("pdf", "png"):
             assert (results / f"figures/{figure}.{ending}").stat().st_size > 5000
     report = (results / "report.html").read_text()
@@ -138,7 +140,7 @@ def training_code(workspace: Workspace) -> None:
 
 
 def figure_code(workspace: Workspace) -> None:
-    workspace.edit("pcft/figures.py", "GOLDEN = 0.68", "GOLDEN = 0.7")
+    workspace.edit("pcft/drawing/data.py", "GOLDEN = 0.68", "GOLDEN = 0.7")
 
 
 def new_experiment(workspace: Workspace) -> None:
@@ -167,11 +169,11 @@ def other_model(workspace: Workspace) -> None:
 
 
 CARD = {"card_places_tiny": 1, "mixture_places_tiny": 1}
-MAIN = {"warmup": 1, "finetune": 2, "table": 1, "figure": 3}
+MAIN = {"warmup": 1, "finetune": 2, "table": 1, "figure": EACH}
 EDITS: list[tuple[str, Callable[[Workspace], None], dict[str, int]]] = [
-    ("figure style", changed("figures.font_size", 9), {"figure": 6, "mixture_places_tiny": 1}),
-    ("figure code", figure_code, {"figure": 6, "mixture_places_tiny": 1}),
-    ("new strategy", changed("experiments.main.strategies", ["local", "fedavg", "oracle"]), {"finetune": 1, "table": 1, "figure": 3}),
+    ("figure style", changed("figures.font_size", 9), {"figure": 2 * EACH, "mixture_places_tiny": 1}),
+    ("figure code", figure_code, {"figure": 2 * EACH, "mixture_places_tiny": 1}),
+    ("new strategy", changed("experiments.main.strategies", ["local", "fedavg", "oracle"]), {"finetune": 1, "table": 1, "figure": EACH}),
     ("new seed", changed("experiments.main.seeds", [1, 2]), {**MAIN}),
     ("learning rate", changed("experiments.main.training.learning_rate", 1e-3), MAIN),
     ("token budget", changed("corpora.places.tokens.train", 390), {CORPUS: 1, **CARD, **ALL_RUNS}),
@@ -180,11 +182,11 @@ EDITS: list[tuple[str, Callable[[Workspace], None], dict[str, int]]] = [
     ("records lost, then a change", forget_and_change, MAIN),
     ("comment in a module", comment, {}),
     ("training code", training_code, ALL_RUNS),
-    ("new experiment", new_experiment, {"warmup": 1, "finetune": 1, "table": 1, "figure": 3}),
+    ("new experiment", new_experiment, {"warmup": 1, "finetune": 1, "table": 1, "figure": EACH}),
     ("files touched", touch, {}),
     ("keys in another order", reorder_keys, {}),
     ("threads", changed("compute.finetune_threads", 2), {}),
-    ("strategies in another order", changed("experiments.main.strategies", ["fedavg", "local"]), {"table": 1, "figure": 3}),
+    ("strategies in another order", changed("experiments.main.strategies", ["fedavg", "local"]), {"table": 1, "figure": EACH}),
     ("a document edited", edited_document, {CORPUS: 1, **CARD, **ALL_RUNS}),
     ("a document added", added_document, {CORPUS: 1, **CARD, **ALL_RUNS}),
     ("another model in the folder", other_model, {"model": 1, CORPUS: 1, **CARD, **ALL_RUNS}),
@@ -212,6 +214,28 @@ def test_a_new_seed_and_strategy_run(workspace: Workspace) -> None:
     assert table["strategy"].tolist() == ["local", "fedavg", "predictions"]
     assert (table["seeds"] == 2).all()
     assert table["loss_interval"].notna().all()
+
+
+def test_variants_and_a_sweep(workspace: Workspace) -> None:
+    """Strategies that train B alone have a warm-up of their own; the values of a sweep become experiments, and these a figure."""
+    config = workspace.config
+    config["strategies"] = {
+        "fixed": {"trust": "fedavg", "aggregation": "freeze_a"},
+        "exact": {"trust": "weights", "aggregation": "product"},
+    }
+    config["experiments"]["main"]["strategies"] = ["local", "fedavg", "fixed", "exact"]
+    values = {"nobody": None, "flip": {"clients": [0], "attack": "flip"}}
+    config["sweeps"] = {"attacks": {"experiment": "other", "setting": "events.poison", "values": values}}
+    workspace.config = config
+    assert workspace.pending() == {"warmup": 2, "finetune": 3, "table": 2, "figure": 2 * EACH, "sweep": 1}
+    outputs = set(workspace.pending_outputs())
+    assert outputs == {*("main/warmup-frozen-a/seed=1", "main/fixed/seed=1", "main/exact/seed=1")} | {
+        *("attacks-flip/warmup/seed=1", "attacks-flip/local/seed=1")
+    }
+    workspace.run()
+    assert workspace.pending() == {}
+    assert (workspace.folder / "results/figures/sweep-attacks.pdf").stat().st_size > 5000
+    assert "sweep-attacks.png" in (workspace.folder / "results/report.html").read_text()
 
 
 def test_a_config_file_replaces_the_default_whole(workspace: Workspace) -> None:

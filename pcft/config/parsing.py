@@ -138,7 +138,8 @@ def _scalar(kind: Any, value: Any, place: str, problems: Problems) -> Any:
     hint = ""
     if kind in (int, float) and isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
         mantissa, _, exponent = value.lower().partition("e")
-        hint = f" (YAML reads {value} as text; write {mantissa if '.' in mantissa else mantissa + '.0'}e{exponent})"
+        whole = mantissa if "." in mantissa else f"{mantissa}.0"
+        hint = f" (YAML reads {value} as text; write {whole}e{exponent if exponent[0] in '+-' else '+' + exponent})"
     problems.add(place, f"must be {PLURAL[kind]}, not {_show(value)}{hint}")
     return None
 
