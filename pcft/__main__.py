@@ -88,7 +88,7 @@ def _finetune(o: argparse.Namespace) -> None:
 def _table(o: argparse.Namespace) -> None:
     from pcft import tables
 
-    tables.build([run / "metrics.parquet" for run in o.runs], o.output)
+    tables.build(o.runs, o.output)
 
 
 def _figure(o: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ All of it happens to what clients send, before anybody sets trust: an attacked o
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from pcft import seeding
 from pcft.config.events import Events as Settings
 from pcft.config.events import Poison, Privacy
+from pcft.errors import PcftError
 from pcft.lora import Adapters
 
 
@@ -46,7 +48,7 @@ class Events:
     def send(self, adapters: Adapters, who: Tensor, iteration: int) -> None:
         """Replace the adapters of those in `who` (int64) by what they send."""
         if self.settings.poison is not None:
-            poison(adapters, self.settings.poison)
+            poison(adapters, self.settings.poison, who)
         if self.settings.privacy is not None:
             self._privatise(adapters, self.settings.privacy, who, iteration)
 
@@ -73,11 +75,12 @@ class Events:
                 factors[name][client] = sent[client] + noise * self.multiplier * 2 * privacy.clip
 
 
-def poison(adapters: Adapters, how: Poison) -> None:
-    """Scale the update of each poisoned client; minus one flips its sign."""
+def poison(adapters: Adapters, how: Poison, who: Tensor) -> None:
+    """Scale the update of each poisoned client in `who`; minus one flips its sign."""
     factor = {"flip": -1.0, "scale": how.factor, "noise_text": 1.0}[how.attack]
+    clients = [client for client in how.clients if client in who.tolist()]
     for module in adapters.modules.values():
-        module.B.data[list(how.clients)] *= factor  # the update is a product, which B alone can turn round
+        module.B.data[clients] *= factor  # the update is a product, which B alone can turn round
 
 
 def noise_text(texts: list[Tensor], how: Poison | None, *, vocabulary: int, seed: int) -> list[Tensor]:
@@ -95,9 +98,19 @@ def noise_multiplier(privacy: Privacy, releases: int) -> float:
     """Return the standard deviation of the noise over the sensitivity that gives (ε, δ) to a client that sends so many updates.
 
     A Rényi accountant finds it (Mironov, 2017, as in Opacus), over orders fine and far enough for any ε.
+
+    Raises:
+        PcftError: the budget is too small.
     """
     from opacus.accountants.utils import get_noise_multiplier  # here, because few runs need it
 
     orders = [1 + 10 ** (k / 20) for k in range(-80, 81)]
     budget = {"target_epsilon": privacy.epsilon, "target_delta": privacy.delta, "epsilon_tolerance": privacy.epsilon / 1000}
-    return float(get_noise_multiplier(**budget, sample_rate=1, steps=releases, alphas=orders))
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Optimal order is")  # at their ends the noise is a little more than is needed
+            return float(get_noise_multiplier(**budget, sample_rate=1, steps=releases, alphas=orders))
+    except ValueError:
+        raise PcftError(
+            f"events.privacy.epsilon is {privacy.epsilon}: no noise gives so little for {releases} exchanges; raise it"
+        ) from None

@@ -65,7 +65,8 @@ class Exchange:
         """Replace the adapter of everybody who takes part by what it takes over from those it trusts."""
         present = self.events.present(iteration)
         who = present.nonzero().squeeze(1)
-        self.events.send(self.adapters, who, iteration)
+        if self._leaves(who):
+            self.events.send(self.adapters, who, iteration)
         before = self.ledger.tokens["trust"]
         with self.ledger.phase("trust"):
             scores = score(self._evidence(who), self.strategy).cpu()
@@ -85,6 +86,13 @@ class Exchange:
         )
         self.ledger.moved(outcome.traffic)
         return outcome
+
+    def _leaves(self, who: Tensor) -> bool:
+        """Whether anything leaves a client: not where all trust themselves alone, and need nothing of others to know it."""
+        if SOURCES[self.strategy.trust].evidence != "shares" or self.strategy.a == "everybody":
+            return True
+        weights = trust(score(self.shares[who], self.strategy), self.strategy)
+        return bool((weights.fill_diagonal_(0) > 0).any())
 
     def _evidence(self, who: Tensor) -> Any:
         gather: dict[Evidence, Callable[[Tensor], Any]] = {

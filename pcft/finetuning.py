@@ -90,7 +90,9 @@ class Session:
             self.backbone = self._load_backbone()
             self.adapters = self._attach()
             poison, vocabulary = self.run.events.poison, self.manifest["vocabulary"]
-            texts = noise_text(self._texts("train"), poison, vocabulary=vocabulary, seed=job.seed)
+            texts = noise_text(
+                [text[: self.run.training.tokens] for text in self._texts("train")], poison, vocabulary=vocabulary, seed=job.seed
+            )
             self.trainer = Trainer(
                 self.backbone, self.adapters, texts, self.run.training, seed=job.seed, tokens_per_pass=job.tokens_per_pass
             )
@@ -125,7 +127,8 @@ class Session:
         if self.exchange is None and iteration == self.run.exchange.warmup:
             return
         if self.exchange and due(iteration, warmup=self.run.exchange.warmup, interval=self.run.exchange.interval):
-            self.records.exchanged(iteration, self.exchange(iteration), self.oracle)
+            outcome = self.exchange(iteration)
+            self.records.exchanged(iteration, outcome, self._oracle(outcome.present))
         if self._evaluation_due(iteration):
             self._evaluate(iteration)
 
@@ -198,11 +201,11 @@ class Session:
         events.begin(self.adapters)
         return events
 
-    @property
-    def oracle(self) -> Tensor:
-        """The trust that the truth about the clients' texts gives, [N, N]."""
-        known = Strategy(trust="oracle")
-        return trust(score(self.shares.cpu(), known), known)
+    def _oracle(self, present: Tensor) -> Tensor:
+        """Return the trust that the truth about the clients' texts gives among those who are present, [N, N]; others trust themselves."""
+        known, who, result = Strategy(trust="oracle"), present.nonzero().squeeze(1), torch.eye(self.clients)
+        result[who[:, None], who] = trust(score(self.shares.cpu()[who], known), known)
+        return result
 
     def cross(self) -> None:
         """Measure everybody's adapter on everybody's test text."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from pcft import globs
 from pcft.config.corpora import CorpusJob, Source
+from pcft.config.events import before_exchanges
 from pcft.config.experiments import WARMUPS, Experiment, Run
 from pcft.config.figures import Point, SweepJob
 from pcft.config.models import ModelJob
@@ -138,7 +139,8 @@ def strategies(config: Config, experiment: str) -> dict[str, Strategy]:
 
 def run(name: str, experiment: Experiment, label: str, *, trained: str, strategy: Strategy | None = None) -> Run:
     """Return the settings of an experiment's warm-up (no strategy), or of a strategy's runs."""
-    common = {f: getattr(experiment, f) for f in ("corpus", "model", "adapters", "training", "exchange", "evaluation", "events")}
+    common = {f: getattr(experiment, f) for f in ("corpus", "model", "adapters", "training", "exchange", "evaluation")}
+    common["events"] = experiment.events if strategy is not None else before_exchanges(experiment.events)
     return Run(experiment=name, **common, strategy_name=label, strategy=strategy, trained=trained)
 
 
@@ -150,11 +152,11 @@ def runs(config: Config, experiment: str) -> list[str]:
 
 def sweep_job(config: Config, sweep: Sweep) -> SweepJob:
     """Return what the figure of a sweep is drawn from."""
-    points = {}
+    points = []
     for label, name in sweep.points.items():
         poison = config.experiments[name].events.poison
-        points[label] = Point(experiment=name, runs=tuple(runs(config, name)), poisoned=poison.clients if poison else ())
-    return SweepJob(setting=sweep.setting, points=points)
+        points.append(Point(label=label, experiment=name, runs=tuple(runs(config, name)), poisoned=poison.clients if poison else ()))
+    return SweepJob(setting=sweep.setting, points=tuple(points))
 
 
 def shards(config: Config, corpus: str) -> list[str]:

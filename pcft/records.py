@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +112,9 @@ class Records:
         """Note the loss of everybody's adapter on everybody's test text, [N, N] with a row a text."""
         for client, row in enumerate(losses.tolist()):
             for peer, loss in enumerate(row):
-                self.cross.append({**self.labels, "client": client, "peer": peer, "loss": loss, "perplexity": math.exp(loss)})
+                self.cross.append(
+                    {**self.labels, "client": client, "peer": peer, "loss": loss, "perplexity": float(losses[client, peer].exp())}
+                )
 
     def write_metrics(self, folder: Path) -> None:
         """Write metrics.parquet: a row a client, split and evaluation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,16 @@ def read_tables(files: Sequence[Path]) -> pd.DataFrame:
         except (OSError, ValueError) as error:
             raise PcftError(f"{file}: not a table of records ({error}); remove it, so that the run is made again") from None
     return pd.concat(tables, ignore_index=True)
+
+
+def poisoned_in(run: Path) -> tuple[int, ...]:
+    """Return the clients that are poisoned in a run (folder), by its settings."""
+    path = run.parent / "settings.json"
+    try:
+        poison = json.loads(path.read_text(encoding="utf-8"))["events"]["poison"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PcftError(f"{path}: not the settings of a run ({error!r}); run Snakemake, which writes them") from None
+    return tuple(poison["clients"]) if poison else ()
 
 
 def last(metrics: pd.DataFrame, split: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from pcft.files import write_text
-from pcft.statistics import Estimate, by_seed, estimate, last, paired, read_tables, selected, share_worse, worst_client
+from pcft.statistics import Estimate, by_seed, estimate, last, paired, poisoned_in, read_tables, selected, share_worse, worst_client
 
 BASELINES = ("local", "fedavg")
 COLUMNS = (
@@ -40,15 +40,16 @@ def summary(metrics: pd.DataFrame) -> dict[str, dict[str, Estimate | None]]:
             *(paired(losses, name, baseline) for baseline in BASELINES),
             estimate(chosen[name].dropna()),
             estimate(worst[name].dropna()),
-            None if worse is None or name == "local" else estimate(worse[name].dropna()),
+            None if worse is None or name == "local" or worse[name].isna().all() else estimate(worse[name].dropna()),
         )
         result[name] = dict(zip(COLUMNS, values, strict=True))
     return result
 
 
-def build(files: Sequence[Path], output: Path) -> None:
-    """Write `output` with the endings .csv (numbers), .md and .tex (rounded, for reading)."""
-    metrics = read_tables(files)
+def build(runs: Sequence[Path], output: Path) -> None:
+    """Write `output` with the endings .csv (numbers), .md and .tex (rounded, for reading); poisoned clients do not count."""
+    metrics = read_tables([run / "metrics.parquet" for run in runs])
+    metrics = metrics[~metrics["client"].isin(poisoned_in(runs[0]))]
     table = summary(metrics)
     seeds = metrics["seed"].nunique()
     rows = [[name, *("" if e is None else str(e) for e in row.values())] for name, row in table.items()]

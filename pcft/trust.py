@@ -70,7 +70,8 @@ def weights(factors: Mapping[str, Tensor], strategy: Strategy) -> Tensor:
 
 def validation(losses: Tensor, strategy: Strategy) -> Tensor:
     """Minus the perplexity of j's adapter on i's validation text (paper, section 3: validation performance)."""
-    return -losses.exp().float()
+    perplexity = losses.nan_to_num(nan=torch.inf).exp().float()
+    return -perplexity.clamp_max(torch.finfo(torch.float32).max)  # a row of infinities would have no softmax
 
 
 def predictions(evidence: Predictions, strategy: Strategy) -> Tensor:

@@ -45,6 +45,7 @@ rule sweep:
         sweep="results/sweeps/{sweep}/settings.json",
         metrics=lambda wildcards: runs_of_sweep(wildcards.sweep, "metrics.parquet"),
         trust=lambda wildcards: runs_of_sweep(wildcards.sweep, "trust.parquet"),
+        exchanges=lambda wildcards: runs_of_sweep(wildcards.sweep, "exchanges.parquet"),
     output:
         pdf="results/figures/sweep-{sweep}.pdf",
         png=report(

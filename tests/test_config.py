@@ -150,6 +150,10 @@ WRONG = [
     ("experiments.main.events", {"poison": {"clients": []}}, "events.poison.clients is empty"),
     ("experiments.main.events", {"privacy": {"epsilon": 0}}, "events.privacy.epsilon is 0.0; it must be above 0"),
     ("experiments.main.events", {"privacy": {"epsilon": 1, "delta": 1}}, "events.privacy.delta is 1.0; it must be above 0 and under 1"),
+    ("experiments.main.events", {"poison": {"clients": [0], "factor": 3}}, "events.poison.factor goes with the attack scale"),
+    ("experiments.main.events", {"absent": 0.1}, "events.absent is 0.1, which of 3 clients is nobody"),
+    ("experiments.main.training.tokens", 401, "training.tokens is 401, but a client has 400 (corpora.places.tokens.train)"),
+    ("experiments.main.training.tokens", 32, "x sequence_length is 32 tokens a batch, but a client has 32 (training.tokens)"),
     ("experiments.main.seeds", [2**31], "it must be at least 0 and under 2^31"),
     ("models", {1: {"folder": "x"}}, "has the name 1; names are text: write it in quotes"),
     ("experiments", {}, "experiments is empty"),
@@ -212,4 +216,17 @@ def test_a_fixed_a_must_be_everybodys(tiny_config: dict[str, Any]) -> None:
     tiny_config["strategies"] = {"fixed": {"trust": "fedavg", "aggregation": "freeze_a"}}
     tiny_config["experiments"]["main"] |= {"strategies": ["fixed"], "adapters": {"initial": "own"}}
     with pytest.raises(PcftError, match=r"experiments.main.adapters.initial is own, but the strategy fixed averages B alone"):
+        load(tiny_config, "my.yaml")
+
+
+def test_a_wrong_aggregation_that_is_used(tiny_config: dict[str, Any]) -> None:
+    tiny_config["strategies"] = {"exact": {"trust": "fedavg", "aggregation": "prod"}}
+    tiny_config["experiments"]["main"]["strategies"] = ["exact"]
+    with pytest.raises(PcftError, match=r"strategies.exact.aggregation is 'prod'; it must be one of factors, product"):
+        load(tiny_config, "my.yaml")
+
+
+def test_figures_of_one_name(tiny_config: dict[str, Any]) -> None:
+    tiny_config["experiments"]["history-main"] = tiny_config["experiments"]["main"]
+    with pytest.raises(PcftError, match="have a figure of the same name, trust-history-main; rename one"):
         load(tiny_config, "my.yaml")

@@ -15,6 +15,7 @@ from pcft.batches import grid
 from pcft.config.events import Events as Settings
 from pcft.config.events import Poison, Privacy
 from pcft.config.strategies import AGGREGATIONS, SOURCES, Strategy
+from pcft.errors import PcftError
 from pcft.events import Events, noise_multiplier, noise_text
 from pcft.exchange import Exchange, due
 from pcft.ledger import Ledger
@@ -120,12 +121,33 @@ def test_absence_is_drawn_anew_and_alike_for_every_strategy() -> None:
 
 @pytest.mark.parametrize(("attack", "factor"), [("flip", -1), ("scale", 5), ("noise_text", 1)])
 def test_poisoned_updates(load: Callable[..., Backbone], attack: Any, factor: int) -> None:
-    one = exchange(load(), "local", Settings(poison=Poison(clients=(1,), attack=attack, factor=5)))
-    before = {name: m.A.data @ m.B.data for name, m in one.adapters.modules.items()}
+    one = exchange(load(), "fedavg", Settings(poison=Poison(clients=(1,), attack=attack, factor=5)))
+    before = {name: m.B.data.clone() for name, m in one.adapters.modules.items()}
     one(4)
     for name, module in one.adapters.modules.items():
-        expected = before[name] * torch.tensor([1, factor, 1])[:, None, None]
-        torch.testing.assert_close(module.A.data @ module.B.data, expected)
+        expected = (before[name] * torch.tensor([1, factor, 1])[:, None, None]).mean(0)
+        torch.testing.assert_close(module.B.data, expected.expand(3, -1, -1))
+
+
+@pytest.mark.parametrize("settings", [Settings(poison=Poison(clients=(1,))), Settings(privacy=Privacy(epsilon=1, clip=1e-3))])
+def test_nothing_befalls_what_is_not_sent(load: Callable[..., Backbone], settings: Settings) -> None:
+    for aggregation, untouched in (("factors", True), ("share_a", False)):  # where A goes to everybody
+        one = exchange(load(), "local", settings, aggregation=aggregation)
+        for module in one.adapters.modules.values():
+            module.A.data[:] = module.A.data[:1]
+        add(one, 0.5)
+        before = flat(one)
+        one(4)
+        assert torch.allclose(flat(one), before, rtol=1e-5) == untouched
+
+
+def test_an_absent_client_poisons_nobody(load: Callable[..., Backbone]) -> None:
+    (away,) = (~Events(Settings(absent=0.4), 3, seed=1).present(4)).nonzero().squeeze(1).tolist()
+    one = exchange(load(), "fedavg", Settings(absent=0.4, poison=Poison(clients=(away,), attack="scale", factor=1e6)))
+    before = flat(one)
+    one(4)
+    assert torch.equal(flat(one)[away], before[away])
+    assert flat(one).abs().max() < 1e3
 
 
 def test_text_that_is_noise() -> None:
@@ -139,16 +161,18 @@ def test_text_that_is_noise() -> None:
 
 def test_noise_for_privacy(load: Callable[..., Backbone]) -> None:
     """What is sent is what everybody knows, what was learnt since clipped to the norm, and noise of twice the clip times its multiplier."""
-    one = exchange(load(), "local", Settings(privacy=Privacy(epsilon=1, clip=0.5)))
+    one = exchange(load(), "fedavg", Settings(privacy=Privacy(epsilon=1, clip=0.5)))
+    everybody = torch.arange(3)
     start = flat(one)
     add(one, 1.0)
-    one(4)
+    one.events.send(one.adapters, everybody, 4)
     sent = flat(one)
     torch.testing.assert_close((sent - start).norm(dim=1), torch.full((3,), 0.5))
+    one.events.received(one.adapters, everybody)
     add(one, 1e-5)  # under the clip: everything of it is told
     small = flat(one) - sent
     one.events.multiplier = 3.0
-    one(6)
+    one.events.send(one.adapters, everybody, 6)
     noise = flat(one) - sent - small
     assert noise.std().item() == pytest.approx(3.0 * 2 * 0.5, rel=0.02)
     assert not torch.equal(noise[0], noise[1])
@@ -185,6 +209,11 @@ def test_the_noise_fits_the_budget(epsilon: float, releases: int) -> None:
     found = noise_multiplier(Privacy(epsilon=epsilon, delta=1e-5), releases)
     assert delta(found) <= 1e-5  # enough
     assert delta(found / 1.35) > 1e-5  # not much more than is needed
+
+
+def test_a_budget_too_small() -> None:
+    with pytest.raises(PcftError, match=r"events.privacy.epsilon is 1e-12: no noise gives so little for 4 exchanges; raise it"):
+        noise_multiplier(Privacy(epsilon=1e-12), 4)
 
 
 def test_an_exchange_holds_no_test_text() -> None:

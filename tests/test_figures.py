@@ -22,19 +22,12 @@ def data() -> Data:
     trust = pd.DataFrame(
         [{"strategy": s, "seed": 0, "iteration": i, "client": c, "peer": p, "trust": float(c == p)} for s, i, c, p in pairs]
     )
-    exchanges = (
-        trust[trust["peer"] == 0]
-        .drop(columns=["peer", "trust"])
-        .assign(
-            present=True,
-            effective_peers=1.5,
-            distance_to_oracle=0.25,
-            trust_tokens=100,
-            peer_received_bytes=3_000_000,
-            server_received_bytes=1_000_000,
-        )
-    )
-    cross = trust[trust["iteration"] == 10].drop(columns=["iteration", "trust"]).assign(loss=lambda t: 2.0 + (t["client"] != t["peer"]))
+    trust.loc[(trust["strategy"] == "mine") & (trust["iteration"] == 5), "trust"] = 0.5  # nobody else's changes
+    each = {"present": True, "effective_peers": 1.5, "distance_to_oracle": 0.25, "trust_tokens": 100}
+    moved = {"peer_received_bytes": 3_000_000, "server_received_bytes": 1_000_000}
+    exchanges = trust[trust["peer"] == 0].drop(columns=["peer", "trust"]).assign(**each, **moved)
+    cross = trust[trust["iteration"] == 10].drop(columns=["iteration", "trust"])
+    cross["loss"] = 2.0 + (cross["client"] != cross["peer"])
     rows = metrics()
     training = rows[rows["split"] == "test"].assign(split="train", tokens=50)
     rows = pd.concat([rows, training[training["iteration"] > 0]])
@@ -87,7 +80,7 @@ def test_trust_is_the_last_exchange(data: Data) -> None:
 def test_trust_over_time_ends_with_the_oracle(data: Data) -> None:
     figure = FIGURES["trust-history"](data, Figures())
     assert [axis.get_title() for axis in figure.axes[:3]] == ["5", "10", "oracle"]
-    assert figure.axes[0].get_ylabel() == "mine"  # the others' does not change
+    assert figure.axes[0].get_ylabel() == "mine"
     np.testing.assert_allclose(np.asarray(figure.axes[2].images[0].get_array()), [[0.8, 0.2], [2 / 7, 5 / 7]])
     plt.close(figure)
 
@@ -111,8 +104,9 @@ def test_same_data_same_bytes(data: Data, tmp_path: Path) -> None:
 
     runs = []
     for strategy in data.strategies:
-        run = tmp_path / strategy
-        run.mkdir()
+        run = tmp_path / strategy / "seed=0"
+        run.mkdir(parents=True)
+        write_json(run.parent / "settings.json", {"events": {"poison": None}})
         data.metrics[data.metrics["strategy"] == strategy].to_parquet(run / "metrics.parquet")
         for name, table in {"trust": data.trust, "exchanges": data.exchanges, "cross": data.cross}.items():
             table[table["strategy"] == strategy].to_parquet(run / f"{name}.parquet")

@@ -108,7 +108,8 @@ def test_test_text_is_reported_only(job: Job, source: str) -> None:
     (other / "manifest.json").write_text(json.dumps(manifest))
     one = run(dataclasses.replace(job, output=job.output / "a"), source)
     two = run(dataclasses.replace(job, output=job.output / "b", corpus=other), source)
-    for file in ("trust.parquet", "exchanges.parquet", "adapters/client=00/adapter_model.safetensors"):
+    adapters = [f"adapters/client=0{client}/adapter_model.safetensors" for client in range(3)]
+    for file in ("trust.parquet", "exchanges.parquet", *adapters):
         assert (job.output / "a" / file).read_bytes() == (job.output / "b" / file).read_bytes()
     same = one["split"] != "test"
     pd.testing.assert_frame_equal(one[same], two[same])
@@ -156,6 +157,17 @@ def test_what_exchanges_did(job: Job) -> None:
     cost = json.loads((job.output / "cost.json").read_text())
     sent = exchanges.groupby("client")["peer_sent_bytes"].sum().tolist()
     assert cost["bytes"]["peer"]["sent"] == sent
+
+
+def test_fewer_training_tokens(job: Job) -> None:
+    """Whether text is left out of the shard or by a setting is the same."""
+    few = dataclasses.replace(RUN.training, tokens=100)
+    one = run(dataclasses.replace(job, output=job.output / "a"), "local", training=few)
+    other = run(dataclasses.replace(job, output=job.output / "b"), "local")
+    start = one["iteration"] == 0
+    pd.testing.assert_frame_equal(one[start], other[start])
+    train = one["split"] == "train"
+    assert (one[train]["loss"].to_numpy() != other[train]["loss"].to_numpy()).all()
 
 
 def test_wrong_fits(job: Job, model_folders: dict[str, Path]) -> None:

@@ -62,6 +62,16 @@ def test_strategies_that_train_alike_share_a_warmup(tiny_config: dict[str, Any])
     assert names == {"warmup": "AB", "fedavg": "AB", "warmup-frozen-a": "B", "fixed": "B"}
 
 
+def test_a_warmup_knows_only_of_what_can_change_it(tiny_config: dict[str, Any]) -> None:
+    def warmup(**events: Any) -> Any:
+        tiny_config["experiments"]["main"]["events"] = events
+        return plan.settings_files(load(tiny_config, "my.yaml"))["runs/main/warmup/settings.json"]
+
+    plain = warmup()
+    assert warmup(absent=0.5, privacy={"epsilon": 1}, poison={"clients": [0], "attack": "flip"}) == plain
+    assert warmup(poison={"clients": [0], "attack": "noise_text"}) != plain
+
+
 def test_missing_files_are_named_before_any_job(tiny_config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     config = load(tiny_config, "my.yaml")

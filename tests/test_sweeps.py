@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 from pcft import figures, plan
 from pcft.config.figures import Figures, Point, SweepJob
 from pcft.config.loading import load
+from pcft.config.parsing import Problems, read
 from pcft.drawing.sweeps import sweep
 from pcft.errors import PcftError
+from pcft.files import canonical
 from tests.test_tables import metrics
 
 
@@ -26,7 +29,7 @@ def test_a_setting_of_the_experiment(tiny_config: dict[str, Any]) -> None:
     before = copy.deepcopy(tiny_config)
     config = load(declared(tiny_config, "adapters.rank", [4, 1, 2]), "my.yaml")
     assert tiny_config == before
-    assert config.sweeps["more"].points == {"4": "main", "1": "more-1", "2": "more-2"} or config.experiments["main"].adapters.rank != 4
+    assert config.sweeps["more"].points == {"4": "more-4", "1": "more-1", "2": "main"}
     for label, name in config.sweeps["more"].points.items():
         experiment = config.experiments[name]
         assert experiment.adapters.rank == int(label)
@@ -64,6 +67,10 @@ def test_a_setting_of_the_corpus(tiny_config: dict[str, Any]) -> None:
         ),
         ({"setting": "adapters.rnak"}, r"experiments.more-1.adapters.rnak is not a setting; .*\(did you mean rank\?\)"),
         ({"setting": "adapters.rank", "values": [1, "two"]}, r"experiments.more-two.adapters.rank must be a whole number"),
+        ({"values": [8, 8]}, r"sweeps.more.values holds something twice"),
+        ({"values": {"no noise": None, "b": 2}}, r"sweeps.more.values has the name 'no noise'; map names of letters"),
+        ({"values": [["a"], ["b"]]}, r"sweeps.more.values has the name '\['a'\]'; map names of letters"),
+        ({"experiment": ["main"]}, r"sweeps.more.experiment is '\['main'\]', which experiments does not declare"),
         ({"other": 1}, r"sweeps.more must hold experiment, setting, values, and nothing else"),
     ],
 )
@@ -82,31 +89,46 @@ def test_a_name_that_is_taken(tiny_config: dict[str, Any]) -> None:
 
 
 def test_what_its_figure_is_drawn_from(tiny_config: dict[str, Any]) -> None:
-    values = {"nobody": None, "flipped": {"clients": [1], "attack": "flip"}}
+    values = {"nobody": None, "flipped": {"clients": [1]}, "a-noise": {"clients": [0, 1], "attack": "noise_text"}}
     files = plan.settings_files(load(declared(tiny_config, "events.poison", values), "my.yaml"))
-    job = files["sweeps/more/settings.json"]
-    assert job["setting"] == "events.poison"
-    assert job["points"]["nobody"]["poisoned"] == ()
-    assert job["points"]["flipped"]["poisoned"] == (1,)
-    assert job["points"]["flipped"]["runs"][0] == "runs/more-flipped/local/seed=1"
+    problems = Problems()
+    job = read(SweepJob, json.loads(canonical(files["sweeps/more/settings.json"])), "", problems)
+    assert job is not None
+    assert not problems
+    assert job.setting == "events.poison"
+    assert [(point.label, point.poisoned) for point in job.points] == [("nobody", ()), ("flipped", (1,)), ("a-noise", (0, 1))]
+    assert job.points[1].runs[0] == "runs/more-flipped/local/seed=1"
+
+
+def test_values_that_are_there_already(tiny_config: dict[str, Any]) -> None:
+    """Also those that are there because they are the default, or are left out."""
+    del tiny_config["experiments"]["main"]["adapters"]
+    tiny_config["experiments"]["main"]["events"] = {"absent": 0.5}
+    assert load(declared(tiny_config, "adapters.rank", [4, 8]), "my.yaml").sweeps["more"].points == {"4": "main", "8": "more-8"}
+    config = load(declared(tiny_config, "events.absent", {"half": 0.5, "nobody": None}), "my.yaml")
+    assert config.sweeps["more"].points == {"half": "main", "nobody": "more-nobody"}
+    assert config.experiments["more-nobody"].events.absent == 0
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> SweepJob:
     """Client 1 is poisoned at one of two points, where client 0's loss is higher by one; she trusts him by 1/4, then 1/8."""
-    points = {}
+    points = []
     for label, poisoned in (("nobody", ()), ("flip", (1,))):
         rows = metrics()
         rows["perplexity"] = np.exp(rows["loss"] + len(poisoned))
         trust = [
-            {"strategy": s, "iteration": i, "client": 0, "peer": 1, "trust": 1 / i} for s in ("local", "fedavg", "mine") for i in (4, 8)
+            {"strategy": s, "seed": 0, "iteration": i, "client": 0, "peer": 1, "trust": 1 / i}
+            for s in ("local", "fedavg", "mine")
+            for i in (4, 8)
         ]
         folder = tmp_path / "runs" / label
         folder.mkdir(parents=True)
         rows.to_parquet(folder / "metrics.parquet")
         pd.DataFrame(trust).to_parquet(folder / "trust.parquet")
-        points[label] = Point(experiment=label, runs=(f"runs/{label}",), poisoned=poisoned)
-    return SweepJob(setting="events.poison", points=points)
+        pd.DataFrame(trust).drop(columns=["peer", "trust"]).assign(present=True).to_parquet(folder / "exchanges.parquet")
+        points.append(Point(label=label, experiment=label, runs=(f"runs/{label}",), poisoned=poisoned))
+    return SweepJob(setting="events.poison", points=tuple(points))
 
 
 def test_figure(job: SweepJob, tmp_path: Path) -> None:
@@ -116,10 +138,9 @@ def test_figure(job: SweepJob, tmp_path: Path) -> None:
         figure.canvas.draw()
         top, bottom = figure.axes
         mine = np.asarray(top.containers[2].lines[0].get_ydata(), dtype=float)
-        both = [np.exp(1.5 + 0.1 * c + 0.01 * s) for c in (0, 1) for s in range(3)]
-        alone = [np.exp(2.5 + 0.01 * s) for s in range(3)]
-        np.testing.assert_allclose(mine, [np.mean(both), np.mean(alone)])
-        assert np.asarray(bottom.lines[0].get_ydata()).tolist() == [(1 / 4 + 1 / 8) / 2]
+        left = [np.mean([np.exp(1.5 + more + 0.01 * seed) for seed in range(3)]) for more in (0, 1)]  # client 0 alone, at both points
+        np.testing.assert_allclose(mine, left)
+        assert np.asarray(bottom.lines[0].get_ydata()).tolist() == [(1 / 4 + 1 / 8) / 2] * 2
         box = figure.get_tightbbox()
         assert box.x1 <= look.width + 0.02
         plt.close(figure)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -74,9 +76,16 @@ def test_clients_that_collaboration_made_worse() -> None:
     assert tables.summary(rows[rows["strategy"] != "local"])["mine"]["clients worse than local"] is None
 
 
+def run(folder: Path, seeds: int = 3, poison: Any = None) -> Path:
+    """Write a run's folder."""
+    (folder / "seed=1").mkdir(parents=True)
+    metrics(seeds).to_parquet(folder / "seed=1/metrics.parquet")
+    (folder / "settings.json").write_text(json.dumps({"events": {"poison": poison}}))
+    return folder / "seed=1"
+
+
 def test_files(tmp_path: Path) -> None:
-    metrics().to_parquet(tmp_path / "m.parquet")
-    tables.build([tmp_path / "m.parquet"], tmp_path / "final")
+    tables.build([run(tmp_path / "run")], tmp_path / "final")
     numbers = pd.read_csv(tmp_path / "final.csv")
     assert numbers["strategy"].tolist() == STRATEGIES
     assert numbers.loc[2, "difference_to_fedavg"] == pytest.approx(-0.5)
@@ -87,13 +96,30 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_one_seed_has_no_interval(tmp_path: Path) -> None:
-    metrics(1).to_parquet(tmp_path / "m.parquet")
-    tables.build([tmp_path / "m.parquet"], tmp_path / "final")
+    tables.build([run(tmp_path / "run", 1)], tmp_path / "final")
     assert "±" not in (tmp_path / "final.md").read_text()
     assert pd.read_csv(tmp_path / "final.csv")["loss_interval"].isna().all()
 
 
 def test_damaged_metrics(tmp_path: Path) -> None:
-    (tmp_path / "m.parquet").write_bytes(b"")
-    with pytest.raises(PcftError, match=r"m\.parquet: not a table of records"):
-        tables.build([tmp_path / "m.parquet"], tmp_path / "final")
+    (run(tmp_path / "run") / "metrics.parquet").write_bytes(b"")
+    with pytest.raises(PcftError, match=r"metrics\.parquet: not a table of records"):
+        tables.build([tmp_path / "run/seed=1"], tmp_path / "final")
+    (tmp_path / "run/settings.json").unlink()
+    (tmp_path / "run/seed=1/metrics.parquet").unlink()
+    metrics(1).to_parquet(tmp_path / "run/seed=1/metrics.parquet")
+    with pytest.raises(PcftError, match=r"settings\.json: not the settings of a run"):
+        tables.build([tmp_path / "run/seed=1"], tmp_path / "final")
+
+
+def test_poisoned_clients_do_not_count(tmp_path: Path) -> None:
+    tables.build([run(tmp_path / "run", 1, {"clients": [1]})], tmp_path / "final")
+    assert pd.read_csv(tmp_path / "final.csv")["loss"].tolist() == pytest.approx([2.0, 2.0, 1.5])
+
+
+def test_strategies_without_a_seed_of_local() -> None:
+    rows = metrics()
+    rows = rows[(rows["strategy"] != "mine") | (rows["seed"] == 2)]
+    rows = rows[(rows["strategy"] != "local") | (rows["seed"] < 2)]
+    assert tables.summary(rows)["mine"]["clients worse than local"] is None
+    assert tables.summary(rows)["mine"]["difference to local"] is None

@@ -112,6 +112,13 @@ def test_validation() -> None:
     assert by_hand("validation", losses, topology="threshold", threshold=-2.5) == near(expected)
 
 
+def test_losses_beyond_all_bounds() -> None:
+    losses = torch.tensor([[3.0, 100.0, float("nan")], [90.0, 95.0, float("inf")], [1.0, 2.0, 3.0]])
+    result = torch.tensor(by_hand("validation", losses))
+    assert result[0].tolist() == [1, 0, 0]
+    torch.testing.assert_close(result[1], torch.full((3,), 1 / 3))  # as bad as can be told
+
+
 def test_predictions() -> None:
     """One position, four tokens, two kept. Client 0 keeps a=2, b=1; client 1 keeps a=3, c=1; client 2 as client 0."""
     evidence = Predictions(

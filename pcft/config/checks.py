@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from pcft.config.corpora import Corpus
 from pcft.config.corpus_checks import check_corpus, check_repository
-from pcft.config.events import Events
+from pcft.config.events import Events, Poison
 from pcft.config.experiments import WARMUPS, Experiment
+from pcft.config.figures import NAMES
 from pcft.config.models import Model
 from pcft.config.parsing import Problems
 from pcft.config.schema import Config
@@ -28,6 +30,7 @@ def check(config: Config, problems: Problems) -> None:
     for name, corpus in config.corpora.items():
         check_corpus(f"corpora.{name}", corpus, config, problems)
     _distinct(config, problems)
+    _figures(config, problems)
     for name, strategy in config.strategies.items():
         _strategy(f"strategies.{name}", name, strategy, problems)
     if not config.experiments:
@@ -53,6 +56,19 @@ def _distinct(config: Config, problems: Problems) -> None:
                         f"corpora.{corpus}",
                         f"and corpora.{other}, each with a model, give the same name {corpus}{joint}{model}; rename one",
                     )
+
+
+def _figures(config: Config, problems: Problems) -> None:
+    """Files of figures are named after figure and experiment, either of which may have hyphens."""
+    files: dict[str, str] = {}
+    for experiment in config.experiments:
+        for figure in NAMES:
+            other = files.setdefault(f"{figure}-{experiment}", experiment)
+            if other != experiment:
+                problems.add(
+                    f"experiments.{experiment}",
+                    f"and experiments.{other} have a figure of the same name, {figure}-{experiment}; rename one",
+                )
 
 
 def _model(place: str, model: Model, config: Config, problems: Problems) -> None:
@@ -110,7 +126,7 @@ def _experiment(place: str, experiment: Experiment, config: Config, problems: Pr
             problems.add(f"{place}.{option}", "names something twice")
     for i, name in enumerate(experiment.strategies):
         problems.known(name, known, f"{place}.strategies[{i}]", "strategies")
-        if name in known:
+        if name in known and known[name].aggregation in AGGREGATIONS:
             _goes_with(place, experiment, corpus, name, known[name], problems)
     for i, seed in enumerate(experiment.seeds):
         if not 0 <= seed < 2**31:
@@ -170,6 +186,10 @@ def _events(place: str, events: Events, problems: Problems) -> None:
         problems.add(f"{place}.absent", f"is {events.absent}; it must be at least 0 and under 1")
     if events.poison is not None and not events.poison.clients:
         problems.add(f"{place}.poison.clients", "is empty; name clients by number, or leave poison out")
+    if events.poison is not None and events.poison.attack != "scale" and events.poison.factor != Poison.factor:
+        problems.add(f"{place}.poison.factor", "goes with the attack scale")
+    if events.poison is not None and not math.isfinite(events.poison.factor):
+        problems.add(f"{place}.poison.factor", f"is {events.poison.factor}; it must be a finite number")
     if events.privacy is not None:
         problems.positive(events.privacy.epsilon, f"{place}.privacy.epsilon")
         problems.positive(events.privacy.clip, f"{place}.privacy.clip")
@@ -179,6 +199,9 @@ def _events(place: str, events: Events, problems: Problems) -> None:
 
 def _poisoned(place: str, experiment: Experiment, corpus: Corpus, problems: Problems) -> None:
     clients = experiment.events.poison.clients if experiment.events.poison else ()
+    absent = experiment.events.absent
+    if absent and not round(absent * corpus.clients):
+        problems.add(place.replace("poison.clients", "absent"), f"is {absent}, which of {corpus.clients} clients is nobody")
     for client in clients:
         if not 0 <= client < corpus.clients:
             problems.add(place, f"names client {client}; the corpus has clients 0 to {corpus.clients - 1}")
@@ -190,10 +213,13 @@ def _poisoned(place: str, experiment: Experiment, corpus: Corpus, problems: Prob
 
 def _fits(place: str, experiment: Experiment, corpus: Corpus, problems: Problems) -> None:
     training = experiment.training
-    wanted = training.sequence_length * training.batch_size
-    if wanted >= corpus.tokens.train:
+    wanted, there, where = training.sequence_length * training.batch_size, corpus.tokens.train, f"corpora.{experiment.corpus}.tokens.train"
+    if training.tokens is not None:
+        if training.tokens > there:
+            problems.add(f"{place}.training.tokens", f"is {training.tokens}, but a client has {there} ({where})")
+        there, where = training.tokens, "training.tokens"
+    if wanted >= there:
         problems.add(
             f"{place}.training.batch_size",
-            f"x sequence_length is {wanted} tokens a batch, but a client has {corpus.tokens.train}"
-            f" (corpora.{experiment.corpus}.tokens.train); make the batch smaller or the text longer",
+            f"x sequence_length is {wanted} tokens a batch, but a client has {there} ({where}); make the batch smaller or the text longer",
         )

@@ -36,3 +36,9 @@ class Events:
     """Share of the clients, drawn anew each time, that an exchange goes by: they keep their adapters."""
     poison: Poison | None = None
     privacy: Privacy | None = None
+
+
+def before_exchanges(events: Events) -> Events:
+    """Return what matters of `events` while clients train alone: whose text is noise."""
+    poison = events.poison
+    return Events(poison=poison if poison is not None and poison.attack == "noise_text" else None)

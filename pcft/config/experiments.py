@@ -31,6 +31,8 @@ class Adapters:
 class Training:
     """AdamW under a one-cycle cosine schedule."""
 
+    tokens: int | None = None
+    """How many of its training tokens a client uses, the first ones; null: all."""
     iterations: int = 500
     batch_size: int = 50
     """Windows a client."""

@@ -10,8 +10,9 @@ CORPUS_NAMES = ("mixture",)  # of a corpus
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One value of a sweep: the experiment's folder of runs, these runs, and the clients that are poisoned in it."""
+    """One value of a sweep: how it is called, its experiment, the runs of that, and the clients that are poisoned in it."""
 
+    label: str
     experiment: str
     runs: tuple[str, ...]
     poisoned: tuple[int, ...]
@@ -19,10 +20,10 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepJob:
-    """What the figure of a sweep shows: the setting that changes, and each value's point by its name."""
+    """What the figure of a sweep shows: the setting that changes, and a point for each value, in the order of the configuration."""
 
     setting: str
-    points: dict[str, Point]
+    points: tuple[Point, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

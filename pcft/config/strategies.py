@@ -77,7 +77,7 @@ class Strategy:
     threshold: float | None = None
     """For the topology `threshold`: scores at or under it are dropped, but each client's two best stay."""
     k: int | None = None
-    """For the topology `top_k`: how many of each client's best scores stay, its own among them."""
+    """For the topology `top_k`: how many of each client's best scores stay, oneself counted like others."""
     temperature: float = 1.0
     """Scores are divided by it before the softmax."""
     variant: Literal["default", "reference"] = "default"

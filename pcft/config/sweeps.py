@@ -6,7 +6,9 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from pcft.config.parsing import Problems
+from pcft.config.corpora import Corpus
+from pcft.config.experiments import Experiment
+from pcft.config.parsing import NAME, Problems, read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +28,8 @@ def expand(values: Any, problems: Problems) -> Any:
     """Return the config file's values with an experiment for each value of each sweep.
 
     A sweep is declared as `experiment` (that it starts from), `setting` (such as adapters.rank, events.privacy or
-    corpus.tokens.train) and `values`: a list, or names of values and these. Where the experiment has a value
-    already, it stands for itself.
+    training.tokens) and `values`: a list, or names of values and these. A value of null is that of a setting left out.
+    Where the experiment has a value already, it stands for itself.
     """
     if not isinstance(values, dict) or "sweeps" not in values:
         return values
@@ -38,49 +40,70 @@ def expand(values: Any, problems: Problems) -> Any:
         problems.add("sweeps", "must map names to sweeps")
         return values
     for name, sweep in declared.items():
-        before = len(problems)
-        _declared(f"sweeps.{name}", sweep, values, problems)
-        if len(problems) == before:
-            values["sweeps"][name] = _expand(str(name), sweep, values, problems)
+        labels = _declared(f"sweeps.{name}", sweep, values, problems)
+        if labels:
+            values["sweeps"][name] = _expand(str(name), sweep, labels, values, problems)
     return values
 
 
-def _declared(place: str, sweep: Any, values: dict[str, Any], problems: Problems) -> None:
+def _declared(place: str, sweep: Any, values: dict[str, Any], problems: Problems) -> dict[str, Any]:
+    """Return the sweep's values by name; none if it is not declared as it must be."""
     wanted = ("experiment", "setting", "values")
     if not isinstance(sweep, dict) or set(sweep) != set(wanted):
         problems.add(place, f"must hold {', '.join(wanted)}, and nothing else")
-        return
-    experiments = values.get("experiments")
-    known = {name: one for name, one in experiments.items() if isinstance(one, dict)} if isinstance(experiments, dict) else {}
-    if sweep["experiment"] not in known:
-        problems.known(sweep["experiment"], known, f"{place}.experiment", "experiments")
+        return {}
+    before = len(problems)
+    if str(sweep["experiment"]) not in _section(values, "experiments"):
+        problems.known(str(sweep["experiment"]), _section(values, "experiments"), f"{place}.experiment", "experiments")
     if not isinstance(sweep["setting"], str) or not sweep["setting"]:
-        problems.add(f"{place}.setting", "must be the name of a setting, such as adapters.rank or corpus.tokens.train")
-    if not isinstance(sweep["values"], (list, dict)) or len(sweep["values"]) < 2:
+        problems.add(f"{place}.setting", "must be the name of a setting, such as adapters.rank or training.tokens")
+    given = sweep["values"]
+    if not isinstance(given, (list, dict)) or len(given) < 2:
         problems.add(f"{place}.values", "must be a list of two values or more, or map names to them")
+        return {}
+    labels = {str(k): v for k, v in given.items()} if isinstance(given, dict) else {_label(value): value for value in given}
+    if len(labels) < len(given):
+        problems.add(f"{place}.values", "holds something twice")
+    for label in labels:
+        if not NAME.fullmatch(label):
+            problems.add(f"{place}.values", f"has the name '{label}'; map names of letters, digits, '-', '_' and '.' to the values")
+    return labels if len(problems) == before else {}
 
 
-def _expand(name: str, sweep: dict[str, Any], values: dict[str, Any], problems: Problems) -> dict[str, Any]:
-    given = sweep["values"] if isinstance(sweep["values"], dict) else {_label(value): value for value in sweep["values"]}
+def _expand(name: str, sweep: dict[str, Any], labels: dict[str, Any], values: dict[str, Any], problems: Problems) -> dict[str, Any]:
     base, path = values["experiments"][sweep["experiment"]], sweep["setting"].split(".")
+    corpora = _section(values, "corpora")
+    if path[0] == "corpus" and len(path) > 1 and base.get("corpus") not in corpora:
+        problems.known(str(base.get("corpus")), corpora, f"experiments.{sweep['experiment']}.corpus", "corpora")
+        return {"setting": sweep["setting"], "points": {}}
     points = {}
-    for label, value in given.items():
-        of_corpus = path[0] == "corpus" and len(path) > 1
-        section = values.get("corpora", {}).get(base.get("corpus")) if of_corpus else base
-        if not isinstance(section, dict):
-            problems.known(str(base.get("corpus")), values.get("corpora", {}), f"experiments.{sweep['experiment']}.corpus", "corpora")
-            break
-        inner, new = path[1:] if of_corpus else path, f"{name}-{label}"
-        if _get(section, inner) == value:
-            points[str(label)] = sweep["experiment"]
-            continue
-        changed = _with(section, inner, value)
-        if of_corpus:
-            _add(values, "corpora", f"{base['corpus']}-{new}", changed, f"sweeps.{name}", problems)
-            changed = {**base, "corpus": f"{base['corpus']}-{new}"}
-        _add(values, "experiments", new, changed, f"sweeps.{name}", problems)
-        points[str(label)] = new
+    for label, value in labels.items():
+        new = f"{name}-{label}"
+        if path[0] == "corpus" and len(path) > 1:
+            changed = _with(corpora[base["corpus"]], path[1:], value)
+            same = _same(Corpus, changed, corpora[base["corpus"]])
+            experiment = {**base, "corpus": f"{base['corpus']}-{new}"}
+        else:
+            changed, experiment = None, _with(base, path, value)
+            same = _same(Experiment, experiment, base)
+        points[label] = sweep["experiment"] if same else new
+        if not same:
+            _add(values, "experiments", new, experiment, f"sweeps.{name}", problems)
+            if changed is not None:
+                _add(values, "corpora", experiment["corpus"], changed, f"sweeps.{name}", problems)
     return {"setting": sweep["setting"], "points": points}
+
+
+def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the entries of a section that hold settings."""
+    section = values.get(name)
+    return {str(k): v for k, v in section.items() if isinstance(v, dict)} if isinstance(section, dict) else {}
+
+
+def _same(kind: Any, one: Any, other: Any) -> bool:
+    """Whether two declarations come to the same, settings left out having their default."""
+    read_one, read_other = (read(kind, values, "", Problems()) for values in (one, other))
+    return read_one is not None and bool(read_one == read_other)
 
 
 def _add(values: dict[str, Any], section: str, name: str, content: Any, place: str, problems: Problems) -> None:
@@ -93,14 +116,10 @@ def _label(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _get(section: Any, path: list[str]) -> Any:
-    for key in path:
-        section = section.get(key) if isinstance(section, dict) else None
-    return section
-
-
 def _with(section: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:
-    """Return a copy of `section` with another value at `path`; what is missing on the way is made."""
+    """Return a copy of `section` with another value at `path`, or none; what is missing on the way is made."""
     first, *rest = path
-    inner = section.get(first)
-    return {**section, first: _with(inner if isinstance(inner, dict) else {}, rest, value) if rest else value}
+    others, inner = {key: old for key, old in section.items() if key != first}, section.get(first)
+    if rest:
+        return {**others, first: _with(inner if isinstance(inner, dict) else {}, rest, value)}
+    return others if value is None else {**others, first: value}

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pcft.shards import read_manifest
-from pcft.statistics import read_tables
+from pcft.statistics import poisoned_in, read_tables
 
 # Okabe and Ito's colours, told apart by the colour-blind; a strategy has the same one in every figure.
 COLOURS = {
@@ -32,8 +32,8 @@ class Data:
     """What figures are drawn from.
 
     Attributes:
-        metrics: the rows of every run's metrics.parquet.
-        trust, exchanges, cross: the rows of every run's trust.parquet, exchanges.parquet and cross.parquet.
+        metrics, exchanges, cross: the rows of every run's metrics.parquet, exchanges.parquet and cross.parquet, without poisoned clients.
+        trust: the rows of every run's trust.parquet in which the client took part.
         categories: names of the categories.
         shares: clients' measured category shares, [clients][categories].
     """
@@ -62,7 +62,11 @@ class Data:
     @property
     def labels(self) -> list[str]:
         """Names of the clients in that order."""
-        return [f"{self.main_category(i)} {i}" for i in self.order]
+        return [self.label(client) for client in self.order]
+
+    def label(self, client: int) -> str:
+        """Return how a client is called in figures."""
+        return f"{self.main_category(client)} {client}"
 
     @property
     def oracle(self) -> np.ndarray:
@@ -74,7 +78,13 @@ class Data:
 def read(runs: Sequence[Path], corpus: Path) -> Data:
     """Read the records of runs (folders) on one corpus (folder)."""
     manifest = read_manifest(corpus)
+    poisoned = poisoned_in(runs[0])
     tables = {name: read_tables([run / f"{name}.parquet" for run in runs]) for name in ("metrics", "trust", "exchanges", "cross")}
+    keys = ["strategy", "seed", "iteration", "client"]
+    tables["trust"] = tables["trust"].merge(tables["exchanges"].loc[tables["exchanges"]["present"], keys], on=keys)
+    for name in ("metrics", "exchanges", "cross"):
+        tables[name] = tables[name][~tables[name]["client"].isin(poisoned)]
+    tables["cross"] = tables["cross"][~tables["cross"]["peer"].isin(poisoned)]
     return Data(**tables, categories=manifest["categories"], shares=manifest["mixture"]["measured"])
 
 

@@ -82,13 +82,14 @@ def cross_losses(data: Data, look: Figures) -> Figure:
     tables = {}
     for name in data.strategies:
         losses = data.cross[data.cross["strategy"] == name].groupby(["client", "peer"])["loss"].mean().unstack("peer")
-        matrix = np.asarray(losses.loc[data.order, data.order])
+        order = [client for client in data.order if client in losses.index]
+        matrix = np.asarray(losses.loc[order, order])
         tables[name] = matrix - np.diag(matrix)[:, None]
     largest = max(0.01, *(float(np.abs(table).max()) for table in tables.values()))
     for axis in axes.flat[len(tables) :]:
         axis.axis("off")
     for axis, (name, table) in zip(axes.flat, tables.items(), strict=False):
-        image = draw_matrix(axis, table, data.labels, vmin=-largest, vmax=largest, cmap="RdBu_r")
+        image = draw_matrix(axis, table, [data.label(client) for client in order], vmin=-largest, vmax=largest, cmap="RdBu_r")
         axis.set_title(name)
     figure.colorbar(image, ax=axes, shrink=0.8, label="loss of peer (column) minus own (row)")
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -15,14 +16,15 @@ from pcft.statistics import by_seed, last, read_tables
 
 
 def sweep(job: SweepJob, results: Path, look: Figures) -> Figure:
-    """Test perplexity of the clients that are not poisoned at each point; below it, if there are poisoned ones, the trust that they get."""
-    perplexity = {label: _perplexity(point, results) for label, point in job.points.items()}
-    trusted = {label: _trust_in_poisoned(point, results) for label, point in job.points.items() if point.poisoned}
+    """Test perplexity of the clients that are poisoned at no point; below it, if there are others, the trust that these get from them."""
+    poisoned = sorted({client for point in job.points for client in point.poisoned})
+    perplexity = {point.label: _perplexity(point, poisoned, results) for point in job.points}
+    trusted = {point.label: _trust_in(point, poisoned, results) for point in job.points} if poisoned else {}
     strategies = list(dict.fromkeys(str(name) for table in perplexity.values() for name in table))
     panels = 2 if trusted else 1
     size = (look.width, look.width * GOLDEN * (0.25 + 0.95 * panels))
     figure, axes = plt.subplots(panels, 1, sharex=True, squeeze=False, figsize=size)
-    labels, top = list(job.points), axes[0, 0]
+    labels, top = [point.label for point in job.points], axes[0, 0]
     places = dict(zip(labels, range(len(labels)), strict=True))
     for i, name in enumerate(strategies):
         shade, aside = colour(name, strategies), 0.04 * (i - (len(strategies) - 1) / 2)
@@ -37,21 +39,23 @@ def sweep(job: SweepJob, results: Path, look: Figures) -> Figure:
     if max(table.to_numpy().max() for table in perplexity.values()) > 10 * min(table.to_numpy().min() for table in perplexity.values()):
         top.set_yscale("log")
     if trusted:
-        axes[1, 0].set(ylabel="trust in a poisoned client", ylim=(-0.02, None))
+        axes[1, 0].set(ylabel="trust in " + " and ".join(f"client {client}" for client in poisoned), ylim=(-0.02, None))
     axes[-1, 0].set_xlabel(job.setting)
     axes[-1, 0].set_xticks(range(len(labels)), labels)
     figure.legend(*top.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 
-def _perplexity(point: Point, results: Path) -> pd.DataFrame:
-    """Return the mean over clients that are not poisoned after the last iteration: seeds x strategies."""
+def _perplexity(point: Point, without: Sequence[int], results: Path) -> pd.DataFrame:
+    """Return the mean over clients after the last iteration: seeds x strategies."""
     metrics = read_tables([results / run / "metrics.parquet" for run in point.runs])
-    return by_seed(last(metrics[~metrics["client"].isin(point.poisoned)], "test"), "perplexity")
+    return by_seed(last(metrics[~metrics["client"].isin(without)], "test"), "perplexity")
 
 
-def _trust_in_poisoned(point: Point, results: Path) -> dict[str, float]:
-    """Return the mean trust of another client in a poisoned one over all exchanges, by strategy."""
-    trust = read_tables([results / run / "trust.parquet" for run in point.runs])
-    rows = trust[~trust["client"].isin(point.poisoned) & trust["peer"].isin(point.poisoned)]
+def _trust_in(point: Point, clients: Sequence[int], results: Path) -> dict[str, float]:
+    """Return the mean trust of another client in one of `clients` over all exchanges in which it took part, by strategy."""
+    tables = [read_tables([results / run / f"{name}.parquet" for run in point.runs]) for name in ("trust", "exchanges")]
+    keys = ["strategy", "seed", "iteration", "client"]
+    trust = tables[0].merge(tables[1].loc[tables[1]["present"], keys], on=keys)
+    rows = trust[~trust["client"].isin(clients) & trust["peer"].isin(clients)]
     return {str(name): float(value) for name, value in rows.groupby("strategy")["trust"].mean().items()}

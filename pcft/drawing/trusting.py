@@ -13,7 +13,7 @@ from pcft.config.figures import Figures
 from pcft.drawing.data import Data, colour
 
 MOST = 6  # exchanges in a figure
-CONSTANT = ("local", "fedavg", "oracle")  # trust that does not change from one exchange to the next
+CHANGE = 1e-6  # of trust that can be seen
 
 
 def trust_matrices(data: Data, look: Figures) -> Figure:
@@ -35,7 +35,7 @@ def trust_history(data: Data, look: Figures) -> Figure:
     """Trust at each exchange (columns) by strategy (rows), mean over seeds, beside the oracle's; at most so many as can be seen."""
     exchanges = sorted(data.trust["iteration"].unique())
     shown = [exchanges[i] for i in sorted({round(x) for x in np.linspace(0, len(exchanges) - 1, min(len(exchanges), MOST))})]
-    names = [name for name in data.strategies if name not in CONSTANT] or data.strategies
+    names = [name for name in data.strategies if not _constant(data, name)] or data.strategies
     side = look.width / (len(shown) + 1.6)
     size = (look.width, side * 1.12 * len(names) + 0.35)
     figure, axes = plt.subplots(len(names), len(shown) + 1, squeeze=False, figsize=size, sharex=True, sharey=True)
@@ -78,4 +78,10 @@ def draw_matrix(axis: Any, matrix: np.ndarray, labels: Sequence[str] = (), **opt
 def _trust(data: Data, strategy: str, iteration: int) -> np.ndarray:
     rows = data.trust[(data.trust["strategy"] == strategy) & (data.trust["iteration"] == iteration)]
     matrix = rows.groupby(["client", "peer"])["trust"].mean().unstack("peer")
-    return np.asarray(matrix.loc[data.order, data.order])
+    return np.asarray(matrix.reindex(index=data.order, columns=data.order))  # nothing for clients that were absent each time
+
+
+def _constant(data: Data, strategy: str) -> bool:
+    """Whether trust stays the same from one exchange to the next."""
+    rows = data.trust[data.trust["strategy"] == strategy].groupby(["seed", "client", "peer"])["trust"]
+    return bool((rows.max() - rows.min()).max() < CHANGE)
