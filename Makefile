@@ -33,8 +33,9 @@ format: $(VENV)/.dev ## format Python and Snakemake files
 	ruff check --fix .
 	snakefmt Snakefile rules
 
-benchmark: $(VENV)/.dev ## time training's kernels against torch's, and the making of corpora against tiktoken alone
+benchmark: $(VENV)/.dev ## time kernels against torch's, exchanges against training, and corpora against tiktoken alone
 	python -m benchmarks.kernels
+	python -m benchmarks.exchange
 	snakemake --cores $(CORES) results/models/smollm2-135m/manifest.json
 	python -m benchmarks.corpora results/models/smollm2-135m
 

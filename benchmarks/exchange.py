@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +110,13 @@ def averaging(folder: Path, clients: int, rounds: int) -> None:
     texts = [torch.randint(50257, (2 * LENGTH,)) for _ in range(clients)]
     names = [name for name in AGGREGATIONS if name != "product" or clients <= MOST]
     exchanges = {name: exchange(backbone, adapters, Strategy(trust="fedavg", aggregation=name), grid(texts, LENGTH)) for name in names}
-    grown = {name: peak(lambda one=one: one(0)) for name, one in exchanges.items()}  # type: ignore[misc]
+    grown = {name: peak(partial(one, 0)) for name, one in exchanges.items()}
     settings = Training(iterations=100, batch_size=1, accumulation=1, sequence_length=LENGTH, dropout=0.0)
     trainer = Trainer(backbone, adapters, texts, settings, seed=0, tokens_per_pass=16384)
-    training = [seconds(lambda i=i: trainer.iterate(i + 1)) for i in range(max(2, rounds // 2))]  # type: ignore[misc]
+    training = [seconds(partial(trainer.iterate, i + 1)) for i in range(max(2, rounds // 2))]
     held = adapters.size() * 4 * clients
     for name, one in exchanges.items():
-        times = [seconds(lambda one=one: one(0)) for _ in range(rounds)]  # type: ignore[misc]
+        times = [seconds(partial(one, 0)) for _ in range(rounds)]
         show(
             work=f"exchange of {clients} adapters of {adapters.size()} numbers, {name}",
             seconds=round(statistics.median(times), 3),

@@ -134,7 +134,7 @@ def _experiment(place: str, experiment: Experiment, config: Config, problems: Pr
     _training(place, experiment, problems)
     _events(f"{place}.events", experiment.events, problems)
     if corpus is not None:
-        _poisoned(f"{place}.events.poison.clients", experiment, corpus, problems)
+        _who(f"{place}.events", experiment.events, corpus, problems)
         _fits(place, experiment, corpus, problems)
 
 
@@ -197,11 +197,11 @@ def _events(place: str, events: Events, problems: Problems) -> None:
             problems.add(f"{place}.privacy.delta", f"is {events.privacy.delta}; it must be above 0 and under 1")
 
 
-def _poisoned(place: str, experiment: Experiment, corpus: Corpus, problems: Problems) -> None:
-    clients = experiment.events.poison.clients if experiment.events.poison else ()
-    absent = experiment.events.absent
-    if absent and not round(absent * corpus.clients):
-        problems.add(place.replace("poison.clients", "absent"), f"is {absent}, which of {corpus.clients} clients is nobody")
+def _who(place: str, events: Events, corpus: Corpus, problems: Problems) -> None:
+    """Events befall clients that there are, and not all of them."""
+    if events.absent and not round(events.absent * corpus.clients):
+        problems.add(f"{place}.absent", f"is {events.absent}, which of {corpus.clients} clients is nobody")
+    clients, place = events.poison.clients if events.poison else (), f"{place}.poison.clients"
     for client in clients:
         if not 0 <= client < corpus.clients:
             problems.add(place, f"names client {client}; the corpus has clients 0 to {corpus.clients - 1}")

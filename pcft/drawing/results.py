@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from pcft.config.figures import Figures
 from pcft.drawing.data import GOLDEN, MARKERS, Data, colour
-from pcft.drawing.trusting import draw_matrix
+from pcft.drawing.trusting import draw_matrices
 from pcft.statistics import by_seed, last
 
 
@@ -75,10 +75,6 @@ def final_perplexity(data: Data, look: Figures) -> Figure:
 
 def cross_losses(data: Data, look: Figures) -> Figure:
     """Loss of each peer's last adapter on each client's test text, minus that of the client's own, by strategy; means over seeds."""
-    columns = min(3, len(data.strategies))
-    rows = -(-len(data.strategies) // columns)
-    size = (look.width, look.width / columns * rows * 1.05)
-    figure, axes = plt.subplots(rows, columns, squeeze=False, figsize=size, sharex=True, sharey=True)
     tables = {}
     for name in data.strategies:
         losses = data.cross[data.cross["strategy"] == name].groupby(["client", "peer"])["loss"].mean().unstack("peer")
@@ -86,10 +82,5 @@ def cross_losses(data: Data, look: Figures) -> Figure:
         matrix = np.asarray(losses.loc[order, order])
         tables[name] = matrix - np.diag(matrix)[:, None]
     largest = max(0.01, *(float(np.abs(table).max()) for table in tables.values()))
-    for axis in axes.flat[len(tables) :]:
-        axis.axis("off")
-    for axis, (name, table) in zip(axes.flat, tables.items(), strict=False):
-        image = draw_matrix(axis, table, [data.label(client) for client in order], vmin=-largest, vmax=largest, cmap="RdBu_r")
-        axis.set_title(name)
-    figure.colorbar(image, ax=axes, shrink=0.8, label="loss of peer (column) minus own (row)")
-    return figure
+    labels, meaning = [data.label(client) for client in order], "loss of peer (column) minus own (row)"
+    return draw_matrices(tables, labels, look, meaning, vmin=-largest, vmax=largest, cmap="RdBu_r")

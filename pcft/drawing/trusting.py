@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -18,17 +18,8 @@ CHANGE = 1e-6  # of trust that can be seen
 
 def trust_matrices(data: Data, look: Figures) -> Figure:
     """Trust at the last exchange by strategy, mean over seeds, on one colour scale; clients sorted by category."""
-    columns = min(3, len(data.strategies))
-    rows = -(-len(data.strategies) // columns)
-    size = (look.width, look.width / columns * rows * 1.05)
-    figure, axes = plt.subplots(rows, columns, squeeze=False, figsize=size, sharex=True, sharey=True)
-    for axis in axes.flat[len(data.strategies) :]:
-        axis.axis("off")
-    for axis, name in zip(axes.flat, data.strategies, strict=False):
-        image = draw_matrix(axis, _trust(data, name, data.trust["iteration"].max()), data.labels)
-        axis.set_title(name)
-    figure.colorbar(image, ax=axes, shrink=0.8, label="trust of client (row) in peer (column)")
-    return figure
+    matrices = {name: _trust(data, name, data.trust["iteration"].max()) for name in data.strategies}
+    return draw_matrices(matrices, data.labels, look, "trust of client (row) in peer (column)")
 
 
 def trust_history(data: Data, look: Figures) -> Figure:
@@ -62,6 +53,21 @@ def peers(data: Data, look: Figures) -> Figure:
     top.set(ylabel="effective number of peers", ylim=(0.8, len(data.shares) + 0.2))
     bottom.set(ylabel="distance to oracle", xlabel="iteration", ylim=(-0.03, 1.03))
     figure.legend(*top.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def draw_matrices(matrices: Mapping[str, np.ndarray], labels: Sequence[str], look: Figures, meaning: str, **options: Any) -> Figure:
+    """Show a matrix of clients for each strategy, up to three in a row, with one colour bar of this meaning."""
+    columns = min(3, len(matrices))
+    rows = -(-len(matrices) // columns)
+    size = (look.width, look.width / columns * rows * 1.05)
+    figure, axes = plt.subplots(rows, columns, squeeze=False, figsize=size, sharex=True, sharey=True)
+    for axis in axes.flat[len(matrices) :]:
+        axis.axis("off")
+    for axis, (name, matrix) in zip(axes.flat, matrices.items(), strict=False):
+        image = draw_matrix(axis, matrix, labels, **options)
+        axis.set_title(name)
+    figure.colorbar(image, ax=axes, shrink=0.8, label=meaning)
     return figure
 
 
