@@ -3,15 +3,15 @@
     python -m benchmarks.exchange [--clients 100] [--rounds 5]
 
 The model has GPT-2's shape (124M) and drawn weights; adapters have rank 4 on every linear module. Averaging: seconds of taking over
-adapters, with the measure of its error, for each aggregation, against one training iteration with a window of 128 tokens a client;
-memory is the peak above what is held before, over the size of the adapters. Trust: each of six clients' adapters on each one's
+adapters, with the measure of its error, for each aggregation under trust `fedavg`, and with trust by `weights`, against one training
+iteration with a window of 128 tokens a client; memory is the adapters and the most that a first exchange adds to them, in a process of
+its own, over the size of the adapters. Trust: each of six clients' adapters on each one's
 validation text, all texts in each pass, against loading a PEFT adapter and reading one text, N x N times.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import statistics
 import sys
@@ -19,7 +19,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +70,15 @@ def stack(folder: Path, clients: int, *, dropout: float = 0.0) -> tuple[Backbone
     return backbone, adapters
 
 
-def exchange(backbone: Backbone, adapters: Adapters, strategy: Strategy, texts: Grid) -> Exchange:
+def drawn(clients: int) -> list[torch.Tensor]:
+    """Draw a text for each client."""
+    return [torch.randint(50257, (2 * LENGTH,)) for _ in range(clients)]
+
+
+def exchange(backbone: Backbone, adapters: Adapters, strategy: Strategy) -> Exchange:
     """Set up an exchange between all clients."""
     n = adapters.clients
+    texts = grid(drawn(n), LENGTH)
     shares = torch.full((n, 1), 1.0)
     events = Events(Settings(), n, seed=0)
     reference = Grid(texts.inputs[:1], texts.targets[:1], texts.counted[:1])
@@ -86,7 +94,6 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def peak(work: Callable[[], Any]) -> int:
     """Return by how many bytes memory grows while `work` runs."""
-    gc.collect()
     process, highest, done = psutil.Process(), 0, threading.Event()
     before = process.memory_info().rss
 
@@ -104,15 +111,22 @@ def peak(work: Callable[[], Any]) -> int:
     return max(0, highest - before)
 
 
+def first_exchange(folder: Path, clients: int, strategy: Strategy) -> int:
+    """Return by how many bytes memory grows in a first exchange."""
+    return peak(partial(exchange(*stack(folder, clients), strategy), 0))
+
+
 def averaging(folder: Path, clients: int, rounds: int) -> None:
     """Compare aggregation with one iteration of training."""
-    backbone, adapters = stack(folder, clients)
-    texts = [torch.randint(50257, (2 * LENGTH,)) for _ in range(clients)]
     names = [name for name in AGGREGATIONS if name != "product" or clients <= MOST]
-    exchanges = {name: exchange(backbone, adapters, Strategy(trust="fedavg", aggregation=name), grid(texts, LENGTH)) for name in names}
-    grown = {name: peak(partial(one, 0)) for name, one in exchanges.items()}
+    strategies = {f"{name} by fedavg": Strategy(trust="fedavg", aggregation=name) for name in names}
+    strategies["factors by weights"] = Strategy(trust="weights")
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as processes:
+        grown = {name: processes.submit(first_exchange, folder, clients, one).result() for name, one in strategies.items()}
+    backbone, adapters = stack(folder, clients)
+    exchanges = {name: exchange(backbone, adapters, one) for name, one in strategies.items()}
     settings = Training(iterations=100, batch_size=1, accumulation=1, sequence_length=LENGTH, dropout=0.0)
-    trainer = Trainer(backbone, adapters, texts, settings, seed=0, tokens_per_pass=16384)
+    trainer = Trainer(backbone, adapters, drawn(clients), settings, seed=0, tokens_per_pass=16384)
     training = [seconds(partial(trainer.iterate, i + 1)) for i in range(max(2, rounds // 2))]
     held = adapters.size() * 4 * clients
     for name, one in exchanges.items():

@@ -58,7 +58,9 @@ def evaluate(backbone: Backbone, adapters: Adapters, texts: Grid, *, tokens_per_
     return Scores(loss / tokens, hits / tokens, tokens)
 
 
-def cross_losses(backbone: Backbone, adapters: Adapters, texts: Grid, who: Tensor, *, tokens_per_pass: int) -> Tensor:
+def cross_losses(
+    backbone: Backbone, adapters: Adapters, texts: Grid, who: Tensor, *, tokens_per_pass: int, own: Tensor | None = None
+) -> Tensor:
     """Return the loss of client who[j]'s adapter on text i at [i, j], float64 [n, n].
 
     n passes over a batch that holds all n texts' windows: in pass s, text i is read by client who[i + s] (modulo n).
@@ -66,11 +68,12 @@ def cross_losses(backbone: Backbone, adapters: Adapters, texts: Grid, who: Tenso
     Args:
         texts: of n clients.
         who: numbers of these clients, int64 [n].
+        own: the losses of their own adapters, float64 [n], where these are known: one pass less.
     """
     n = len(who)
     rows = torch.arange(n)
-    losses = torch.zeros(n, n, dtype=torch.float64)
-    for shift in range(n):
+    losses = torch.zeros(n, n, dtype=torch.float64) if own is None else own.diag()
+    for shift in range(0 if own is None else 1, n):
         columns = (rows + shift) % n
         losses[rows, columns] = evaluate(backbone, adapters, texts, tokens_per_pass=tokens_per_pass, served=who[columns]).loss
     return losses

@@ -18,7 +18,7 @@ from pcft.events import Events
 from pcft.ledger import Ledger
 from pcft.lora import Adapters
 from pcft.traffic import INDEX, VALUE, Sizes, Traffic, traffic
-from pcft.trust import score, trust
+from pcft.trust import Predictions, score, trust
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Outcome:
         present: who took part, bool [N].
         error: ‖Σ_j t_ij A_j B_j − A_i B_i‖ over all modules after averaging, relative to the first term, float64 [N]; NaN where that is 0.
         traffic: bytes by route.
-        tokens: that each client passed through the model to set trust.
+        tokens: that each client passed through the model to set trust, int64 [N].
     """
 
     scores: Tensor
@@ -38,7 +38,7 @@ class Outcome:
     present: Tensor
     error: Tensor
     traffic: dict[str, Traffic]
-    tokens: int
+    tokens: Tensor
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class Exchange:
         who = present.nonzero().squeeze(1)
         if self._leaves(who):
             self.events.send(self.adapters, who, iteration)
-        before = self.ledger.tokens["trust"]
         with self.ledger.phase("trust"):
-            scores = score(self._evidence(who), self.strategy).cpu()
+            evidence, tokens = self._evidence(who)
+            scores = score(evidence, self.strategy).cpu()
             weights = trust(scores, self.strategy)
         with self.ledger.phase("exchange"):
             error = self._take_over(who, weights)
@@ -82,8 +82,9 @@ class Exchange:
             present,
             torch.full((n,), float("nan"), dtype=torch.float64).index_copy(0, who, error),
             {route: Traffic(_back(one.sent, who, n), _back(one.received, who, n)) for route, one in moved.items()},
-            (self.ledger.tokens["trust"] - before) // len(who),
+            _back(tokens, who, n),
         )
+        self.ledger.tokens["trust"] += int(tokens.sum())
         self.ledger.moved(outcome.traffic)
         return outcome
 
@@ -94,25 +95,31 @@ class Exchange:
         weights = trust(score(self.shares[who], self.strategy), self.strategy)
         return bool((weights.fill_diagonal_(0) > 0).any())
 
-    def _evidence(self, who: Tensor) -> Any:
-        gather: dict[Evidence, Callable[[Tensor], Any]] = {
-            "shares": lambda who: self.shares[who],
-            "factors": lambda who: {name: factor[who] for name, factor in self.adapters.factors().items()},
+    def _evidence(self, who: Tensor) -> tuple[Any, Tensor]:
+        """Return what the strategy judges those in `who` by, and the tokens that each passed through the model for it, int64 [who]."""
+        gather: dict[Evidence, Callable[[Tensor], tuple[Any, Tensor]]] = {
+            "shares": lambda who: (self.shares[who], torch.zeros_like(who)),
+            "factors": lambda who: (self._factors(who), torch.zeros_like(who)),
             "losses": self._losses,
             "predictions": self._predictions,
         }
         return gather[SOURCES[self.strategy.trust].evidence](who)
 
-    def _losses(self, who: Tensor) -> Tensor:
-        texts = self.validation.of(who)
-        self.ledger.tokens["trust"] += int(texts.tokens.sum()) * len(who)
-        return cross_losses(self.backbone, self.adapters, texts, who, tokens_per_pass=self.tokens_per_pass)
+    def _factors(self, who: Tensor) -> dict[str, Tensor]:
+        factors = self.adapters.factors()
+        everybody = len(who) == self.adapters.clients  # then without a copy
+        return factors if everybody else {name: factor[who] for name, factor in factors.items()}
 
-    def _predictions(self, who: Tensor) -> Any:
+    def _losses(self, who: Tensor) -> tuple[Tensor, Tensor]:
+        texts = self.validation.of(who)
+        losses = cross_losses(self.backbone, self.adapters, texts, who, tokens_per_pass=self.tokens_per_pass)
+        return losses, texts.tokens.cpu() * len(who)
+
+    def _predictions(self, who: Tensor) -> tuple[Predictions, Tensor]:
         text = self._shared_text()
-        self.ledger.tokens["trust"] += int(text.tokens.sum()) * len(who)
         kept, normalised = self.strategy.kept_logits, self.strategy.variant == "default"
-        return predict(self.backbone, self.adapters, text, who, kept=kept, last_only=self._last_only, log_probabilities=normalised)
+        seen = predict(self.backbone, self.adapters, text, who, kept=kept, last_only=self._last_only, log_probabilities=normalised)
+        return seen, text.tokens.cpu().expand(len(who))
 
     def _shared_text(self) -> Grid:
         return self.reference.first(self.strategy.reference_windows)

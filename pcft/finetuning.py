@@ -66,7 +66,7 @@ def finetune(job: Job, warm: Path) -> None:
     session.go(start, job.run.training.iterations)
     session.cross()
     session.records.write_metrics(job.output)
-    session.records.write_rest(job.output)
+    session.records.write_collaboration(job.output)
     session.write_adapters()
     session.write_cost(warmup=earlier)
 
@@ -98,6 +98,7 @@ class Session:
             )
             self.grids = {split: grid(self._texts(split), self.run.training.sequence_length) for split in ("validation", "test")}
             self.exchange = self._exchange()
+        self.last: dict[str, Tensor] = {}  # each split's losses at the last evaluation, float64 [N]
         labels = {"experiment": self.run.experiment, "corpus": self.run.corpus, "model": self.run.model}
         self.records = Records(**labels, strategy=self.run.strategy_name, seed=job.seed)
 
@@ -141,6 +142,7 @@ class Session:
                 scores = evaluate(self.backbone, self.adapters, texts, tokens_per_pass=self.job.tokens_per_pass)
             self.ledger.tokens["evaluate"] += int(scores.tokens.sum())
             self.records.measured(split, iteration, tokens=scores.tokens, loss=scores.loss, accuracy=scores.accuracy)
+            self.last[split] = scores.loss
             self.progress.note(f"iteration {iteration}: {split} loss {scores.loss.mean():.4f}, mean over {self.clients} clients")
 
     def _load_backbone(self) -> Backbone:
@@ -208,11 +210,12 @@ class Session:
         return result
 
     def cross(self) -> None:
-        """Measure everybody's adapter on everybody's test text."""
+        """Measure everybody's adapter on everybody's test text; one's own was measured after the last iteration."""
         with self.ledger.phase("evaluate"):
             texts, everybody = self.grids["test"], torch.arange(self.clients)
-            losses = cross_losses(self.backbone, self.adapters, texts, everybody, tokens_per_pass=self.job.tokens_per_pass)
-        self.ledger.tokens["evaluate"] += int(texts.tokens.sum()) * self.clients
+            size, own = self.job.tokens_per_pass, self.last["test"]
+            losses = cross_losses(self.backbone, self.adapters, texts, everybody, tokens_per_pass=size, own=own)
+        self.ledger.tokens["evaluate"] += int(texts.tokens.sum()) * (self.clients - 1)
         self.records.crossed(losses)
 
     def write_adapters(self) -> None:

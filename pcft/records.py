@@ -102,7 +102,7 @@ class Records:
                     "effective_peers": peers[client],
                     "distance_to_oracle": apart[client],
                     "aggregation_error": float(outcome.error[client]),
-                    "trust_tokens": outcome.tokens if outcome.present[client] else 0,
+                    "trust_tokens": int(outcome.tokens[client]),
                 }
                 | {f"{route}_sent_bytes": int(moved.sent[client]) for route, moved in outcome.traffic.items()}
                 | {f"{route}_received_bytes": int(moved.received[client]) for route, moved in outcome.traffic.items()}
@@ -120,7 +120,7 @@ class Records:
         """Write metrics.parquet: a row a client, split and evaluation."""
         _write(self.metrics, METRICS, folder / "metrics.parquet")
 
-    def write_rest(self, folder: Path) -> None:
+    def write_collaboration(self, folder: Path) -> None:
         """Write trust.parquet (a row a pair of clients and exchange), exchanges.parquet (client and exchange), cross.parquet (pair)."""
         _write(self.trust, TRUST, folder / "trust.parquet")
         _write(self.exchanges, EXCHANGES, folder / "exchanges.parquet")

@@ -61,11 +61,15 @@ def weights(factors: Mapping[str, Tensor], strategy: Strategy) -> Tensor:
     all A (in x r) and B (r x out); A has far more rows, so A decides.
     """
     if strategy.variant == "default":
-        flat = F.normalize(torch.cat([f.flatten(1) for f in factors.values()], 1).float())
-        return flat @ flat.T
-    rows = [F.normalize(f.float(), dim=2, eps=1e-8) for f in factors.values()]  # each [N, rows, columns]
-    total = sum(torch.einsum("irc,jrc->ij", f, f) for f in rows)
-    return torch.as_tensor(total) / sum(f.shape[1] for f in rows)
+        dot = torch.stack([_gram(f.float().flatten(1)) for f in factors.values()]).sum(0)  # factor by factor: no second copy of all
+        length = dot.diagonal().sqrt().clamp_min(1e-12)
+        return dot / torch.outer(length, length)
+    cosines = (_gram(F.normalize(f.float(), dim=2, eps=1e-8).flatten(1)) for f in factors.values())
+    return torch.stack(list(cosines)).sum(0) / sum(f.shape[1] for f in factors.values())
+
+
+def _gram(rows: Tensor) -> Tensor:
+    return rows @ rows.T
 
 
 def validation(losses: Tensor, strategy: Strategy) -> Tensor:

@@ -62,6 +62,9 @@ def test_cross_losses_are_the_naive_loops(case: tuple[Backbone, Grid]) -> None:
     two = torch.tensor([2, 0])
     few = cross_losses(base, adapters, texts.of(two), two, tokens_per_pass=96)
     torch.testing.assert_close(few, matrix[two][:, two])
+    known = cross_losses(base, adapters, texts, torch.arange(3), tokens_per_pass=96, own=torch.tensor([7.0, 8.0, 9.0]).double())
+    assert known.diagonal().tolist() == [7, 8, 9]
+    assert torch.equal(known.fill_diagonal_(0), matrix.clone().fill_diagonal_(0))
 
 
 @pytest.mark.parametrize("careful", [True, False])

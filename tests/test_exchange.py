@@ -76,13 +76,21 @@ def test_what_predictions_are_made_of(load: Callable[..., Backbone], source: str
     one = exchange(load(), source, **options)
     outcome = one(4)
     assert outcome.traffic["peer"].sent[0] == 2 * (4 * one.adapters.size() + positions * 100 * 8)
-    assert outcome.tokens == (0 if source == "fedavg" else 16 if "reference_windows" in options else 32)
+    assert outcome.tokens.tolist() == [0 if source == "fedavg" else 16 if "reference_windows" in options else 32] * one.adapters.clients
+
+
+def test_each_client_is_charged_for_its_own_text(load: Callable[..., Backbone]) -> None:
+    one = exchange(load(), "validation", Settings(absent=0.4))
+    texts = grid([t[:size] for t, size in zip(client_texts(3), (9, 17, 33), strict=True)], 16)
+    outcome = dataclasses.replace(one, validation=texts)(4)
+    assert outcome.tokens.tolist() == (torch.tensor([8, 16, 32]) * 2 * outcome.present).tolist()
+    assert one.ledger.tokens["trust"] == outcome.tokens.sum()
 
 
 def test_costs_are_added_up(load: Callable[..., Backbone]) -> None:
     one = exchange(load(), "validation")
     first, second = one(4), one(6)
-    assert first.tokens == 3 * 32
+    assert first.tokens.tolist() == [3 * 32] * 3  # three adapters on one's own text
     assert one.ledger.tokens["trust"] == 2 * 3 * 3 * 32
     total = one.ledger.report(torch.device("cpu"))["bytes"]
     for route in ("peer", "server"):
