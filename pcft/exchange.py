@@ -74,7 +74,7 @@ class Exchange:
         with self.ledger.phase("exchange"):
             error = self._take_over(who, weights)
             self.events.received(self.adapters, who)
-        moved = traffic(weights, self._sizes(), evidence=SOURCES[self.strategy.trust].evidence, a=self.strategy.a)
+        moved = traffic(weights, self._sizes(), evidence=SOURCES[self.strategy.trust].evidence, whose_a=self.strategy.whose_a)
         n = len(present)
         outcome = Outcome(
             _spread(scores, who, torch.full((n, n), float("nan"))),
@@ -90,7 +90,7 @@ class Exchange:
 
     def _leaves(self, who: Tensor) -> bool:
         """Whether anything leaves a client: not where all trust themselves alone, and need nothing of others to know it."""
-        if SOURCES[self.strategy.trust].evidence != "shares" or self.strategy.a == "everybody":
+        if SOURCES[self.strategy.trust].evidence != "shares" or self.strategy.whose_a == "everybody":
             return True
         weights = trust(score(self.shares[who], self.strategy), self.strategy)
         return bool((weights.fill_diagonal_(0) > 0).any())

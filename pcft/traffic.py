@@ -35,21 +35,21 @@ class Traffic:
     received: Tensor
 
 
-def traffic(trust: Tensor, sizes: Sizes, *, evidence: Evidence, a: str) -> dict[str, Traffic]:
+def traffic(trust: Tensor, sizes: Sizes, *, evidence: Evidence, whose_a: str) -> dict[str, Traffic]:
     """Return each route's traffic.
 
     Args:
         trust: of the clients that take part, [N, N].
         evidence: what trust was made of.
-        a: whose A makes a client's new one, as in `pcft.config.strategies.Aggregation`.
+        whose_a: whose A makes a client's new one, as in `pcft.config.strategies.Aggregation`.
     """
     n = len(trust)
     others = ~torch.eye(n, dtype=torch.bool)
     nobody = torch.zeros_like(others)
     used_b = (trust.cpu() > 0) & others
-    used_a = {"trusted": used_b, "everybody": others, "fixed": nobody}[a]
+    used_a = {"trusted": used_b, "everybody": others, "fixed": nobody}[whose_a]
     seen = others if evidence in ("factors", "losses") else nobody  # whole adapters are part of the evidence
-    seen_a = nobody if a == "fixed" else seen
+    seen_a = nobody if whose_a == "fixed" else seen
     logits = sizes.logits if evidence == "predictions" and n > 1 else 0
     peers = (used_a | seen_a) * sizes.a + (used_b | seen) * sizes.b + others * logits
     handed_in = (used_a | seen_a).any(0) * sizes.a + (used_b | seen).any(0) * sizes.b + logits

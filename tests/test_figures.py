@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pcft.config.figures import CORPUS_NAMES, NAMES, Figures
-from pcft.drawing.data import COLOURS, OTHERS, Data, colour
+from pcft.drawing.data import COLOURS, OTHERS, Data, colour, line
 from pcft.drawing.mixtures import mixture
 from pcft.figures import CORPUS_FIGURES, FIGURES, style
 from pcft.files import write_json
@@ -45,6 +45,11 @@ def test_one_colour_a_strategy() -> None:
     assert len(set(colours)) == len(names)
     assert colours[-2:] == list(OTHERS[:2])
     assert colour("oracle", ["oracle"]) == COLOURS["oracle"]
+
+
+def test_many_strategies_have_each_their_own_line() -> None:
+    names = [*COLOURS, *(f"own-{i}" for i in range(16))]
+    assert len({str(line(name, names)) for name in names}) == len(names)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from pcft.config.events import Events, Poison, Privacy
 from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
 from pcft.config.strategies import Strategy
 from pcft.finetuning import Job, finetune, warmup
@@ -27,22 +28,44 @@ RUN = Run(
 )
 
 
-@pytest.mark.parametrize("source", ["fedavg", "weights", "validation", "predictions"])
-def test_cuda_gives_the_cpus_losses(model_folders: dict[str, Path], tmp_path: Path, source: str) -> None:
+STRATEGIES: dict[str, dict[str, str]] = {
+    "fedavg": {"trust": "fedavg"},
+    "weights": {"trust": "weights"},
+    "validation": {"trust": "validation"},
+    "predictions": {"trust": "predictions"},
+    "ring": {"trust": "weights", "topology": "ring"},
+    "product": {"trust": "fedavg", "aggregation": "product"},
+    "share_a": {"trust": "validation", "aggregation": "share_a"},
+}
+EVENTS = {
+    "absent": Events(absent=0.5),
+    "noise_text": Events(poison=Poison(clients=(0,), attack="noise_text")),
+    "flip": Events(poison=Poison(clients=(0,), attack="flip")),
+    "privacy": Events(privacy=Privacy(epsilon=1e4, clip=1.0)),
+}
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_cuda_gives_the_cpus_losses(model_folders: dict[str, Path], tmp_path: Path, name: str) -> None:
     """Dropout included: masks are the same numbers on every device."""
+    compare(RUN, STRATEGIES[name], model_folders["gpt2"], tmp_path)
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_cuda_gives_the_cpus_losses_whatever_befalls_clients(model_folders: dict[str, Path], tmp_path: Path, name: str) -> None:
+    if name == "privacy":
+        pytest.importorskip("opacus")
+    compare(dataclasses.replace(RUN, events=EVENTS[name]), STRATEGIES["weights"], model_folders["gpt2"], tmp_path)
+
+
+def compare(run: Run, strategy: dict[str, str], model: Path, folder: Path) -> None:
+    """Run warm-up and fine-tuning on both devices."""
     results = {}
+    corpus = random_corpus(folder / "corpus")
     for device in ("cpu", "cuda"):
-        job = Job(
-            RUN,
-            1,
-            model_folders["gpt2"],
-            random_corpus(tmp_path / "corpus"),
-            tmp_path / device / "warmup",
-            torch.device(device),
-            tokens_per_pass=8192,
-        )
+        job = Job(run, 1, model, corpus, folder / device / "warmup", torch.device(device), tokens_per_pass=8192)
         warmup(job)
-        strategy = dataclasses.replace(RUN, strategy_name=source, strategy=Strategy(trust=source))  # type: ignore[arg-type]
-        finetune(dataclasses.replace(job, run=strategy, output=tmp_path / device / source), tmp_path / device / "warmup")
-        results[device] = pd.read_parquet(tmp_path / device / source / "metrics.parquet")["loss"]
+        chosen = dataclasses.replace(run, strategy_name="s", strategy=Strategy(**strategy))  # type: ignore[arg-type]
+        finetune(dataclasses.replace(job, run=chosen, output=folder / device / "s"), job.output)
+        results[device] = pd.read_parquet(folder / device / "s/metrics.parquet")["loss"]
     pd.testing.assert_series_equal(results["cuda"], results["cpu"], rtol=1e-3)

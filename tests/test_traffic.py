@@ -15,9 +15,9 @@ EVEN = [[1 / 3] * 3] * 3
 ALONE = [[1.0, 0, 0], [0, 1, 0], [0, 0, 1]]
 
 
-def moved(trust: list[list[float]], evidence: Any = "shares", a: str = "trusted") -> list[list[int]]:
+def moved(trust: list[list[float]], evidence: Any = "shares", whose_a: str = "trusted") -> list[list[int]]:
     """Return sent and received peer to peer, then sent and received with a server."""
-    result = traffic(torch.tensor(trust), SIZES, evidence=evidence, a=a)
+    result = traffic(torch.tensor(trust), SIZES, evidence=evidence, whose_a=whose_a)
     return [numbers.tolist() for route in ("peer", "server") for numbers in (result[route].sent, result[route].received)]
 
 
@@ -35,13 +35,13 @@ def test_adapters_go_where_they_are_trusted() -> None:
 
 
 def test_a_fixed_a_stays_where_it_is() -> None:
-    assert moved(PAIR, a="fixed") == [[7, 7, 0]] * 4
-    assert moved(ALONE, "losses", a="fixed") == [[14, 14, 14], [14, 14, 14], [7 + 8] * 3, [14, 14, 14]]
+    assert moved(PAIR, whose_a="fixed") == [[7, 7, 0]] * 4
+    assert moved(ALONE, "losses", whose_a="fixed") == [[14, 14, 14], [14, 14, 14], [7 + 8] * 3, [14, 14, 14]]
 
 
 def test_a_common_a_goes_to_everybody() -> None:
-    assert moved(ALONE, a="everybody") == [[20, 20, 20], [20, 20, 20], [10, 10, 10], [10, 10, 10]]
-    assert moved(PAIR, a="everybody") == [[27, 27, 20], [27, 27, 20], [17, 17, 10], [17, 17, 10]]
+    assert moved(ALONE, whose_a="everybody") == [[20, 20, 20], [20, 20, 20], [10, 10, 10], [10, 10, 10]]
+    assert moved(PAIR, whose_a="everybody") == [[27, 27, 20], [27, 27, 20], [17, 17, 10], [17, 17, 10]]
 
 
 def test_what_trust_is_made_of_goes_too() -> None:

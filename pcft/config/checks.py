@@ -142,7 +142,7 @@ def _goes_with(place: str, experiment: Experiment, corpus: Corpus | None, name: 
     """A strategy fits an experiment."""
     if strategy.k is not None and corpus is not None and strategy.k > corpus.clients:
         problems.add(f"strategies.{name}.k", f"is {strategy.k}, but {place}'s corpus has {corpus.clients} clients")
-    if strategy.a == "fixed" and experiment.adapters.initial != "shared":
+    if strategy.whose_a == "fixed" and experiment.adapters.initial != "shared":
         problems.add(
             f"{place}.adapters.initial",
             f"is {experiment.adapters.initial}, but the strategy {name} averages B alone, which means something only with one A for all: "

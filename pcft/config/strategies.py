@@ -44,10 +44,10 @@ class Aggregation:
     """What is averaged.
 
     Attributes:
-        a: whose A makes a client's new one: those whom it `trusts`, `everybody`, or nobody, A being `fixed` from the start.
+        whose_a: whose A makes a client's new one: those whom it `trusts`, `everybody`, or nobody, A being `fixed` from the start.
     """
 
-    a: Literal["trusted", "everybody", "fixed"] = "trusted"
+    whose_a: Literal["trusted", "everybody", "fixed"] = "trusted"
 
 
 SOURCES = {
@@ -90,11 +90,11 @@ class Strategy:
     """For `predictions`: on how many windows of the reference text; null: all."""
 
     @property
-    def a(self) -> str:
+    def whose_a(self) -> str:
         """Whose A makes a client's new one."""
-        return AGGREGATIONS[self.aggregation].a
+        return AGGREGATIONS[self.aggregation].whose_a
 
     @property
     def trained(self) -> str:
         """Which factors clients train."""
-        return "B" if self.a == "fixed" else "AB"
+        return "B" if self.whose_a == "fixed" else "AB"

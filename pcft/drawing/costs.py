@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pcft.config.figures import Figures
-from pcft.drawing.data import GOLDEN, Data, colour
+from pcft.drawing.data import GOLDEN, Data, line
 
 MEGABYTE = 1e6
 
@@ -16,16 +16,16 @@ MEGABYTE = 1e6
 def costs(data: Data, look: Figures) -> Figure:
     """Test perplexity against megabytes received and against tokens passed through the model; means over clients and seeds.
 
-    Bytes are those of an average client, peer to peer (lines) and by way of a server (dashed). Tokens are those trained on and
+    Bytes are those of an average client, peer to peer (lines with points) and by way of a server (thin). Tokens are those trained on and
     those that trust took, each counted once.
     """
     figure, (top, bottom) = plt.subplots(2, 1, sharey=True, figsize=(look.width, look.width * GOLDEN * 1.9))
     for name in data.strategies:
-        shade, curve = colour(name, data.strategies), _curve(data, name)
-        top.plot(curve["peer"] / MEGABYTE, curve["perplexity"], color=shade, label=name, marker="o", markersize=2.5)
-        top.plot(curve["server"] / MEGABYTE, curve["perplexity"], color=shade, linestyle="dashed", linewidth=0.8)
-        bottom.plot(curve["tokens"], curve["perplexity"], color=shade, marker="o", markersize=2.5)
-    top.set(xlabel="MB received by a client (dashed: server)", ylabel="test perplexity")
+        drawn, curve = line(name, data.strategies), _curve(data, name)
+        top.plot(curve["peer"] / MEGABYTE, curve["perplexity"], **drawn, label=name, marker="o", markersize=2.5)
+        top.plot(curve["server"] / MEGABYTE, curve["perplexity"], **drawn, linewidth=0.6)
+        bottom.plot(curve["tokens"], curve["perplexity"], **drawn, marker="o", markersize=2.5)
+    top.set(xlabel="MB received by a client (thin: server)", ylabel="test perplexity")
     bottom.set(xlabel="tokens of a client, to train and to set trust", ylabel="test perplexity")
     figure.legend(*top.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure

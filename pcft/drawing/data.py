@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ COLOURS = {
     "predictions": "#CC79A7",
 }
 OTHERS = ("#0072B2", "#999999", "#8A6D00", "#5B3A8C")
+DASHES = ("solid", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))  # each time the colours begin anew
 SHADES = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#BBBBBB", "#000000")  # categories; Paul Tol's, as above
 MARKERS = "osD^vP*X"
 GOLDEN = 0.68  # height over width of a panel
@@ -90,5 +92,14 @@ def read(runs: Sequence[Path], corpus: Path) -> Data:
 
 def colour(name: str, strategies: Sequence[str]) -> str:
     """Return the colour of a strategy; the user's own ones share the remaining colours in order."""
-    own = [s for s in strategies if s not in COLOURS]
-    return COLOURS[name] if name in COLOURS else OTHERS[own.index(name) % len(OTHERS)]
+    return COLOURS[name] if name in COLOURS else OTHERS[_place(name, strategies) % len(OTHERS)]
+
+
+def line(name: str, strategies: Sequence[str]) -> dict[str, Any]:
+    """Return how a strategy's line is drawn, other than all others' of `strategies`."""
+    lap = 0 if name in COLOURS else _place(name, strategies) // len(OTHERS)
+    return {"color": colour(name, strategies), "linestyle": DASHES[lap % len(DASHES)]}
+
+
+def _place(name: str, strategies: Sequence[str]) -> int:
+    return [s for s in strategies if s not in COLOURS].index(name)

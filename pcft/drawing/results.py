@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pcft.config.figures import Figures
-from pcft.drawing.data import GOLDEN, MARKERS, Data, colour
+from pcft.drawing.data import GOLDEN, MARKERS, Data, colour, line
 from pcft.drawing.trusting import draw_matrices
 from pcft.statistics import by_seed, last
 
@@ -23,10 +23,10 @@ def learning_curves(data: Data, look: Figures) -> Figure:
     against = "local" in data.strategies and len(data.strategies) > 1
     figure, axes = plt.subplots(1 + against, 1, sharex=True, squeeze=False, figsize=(look.width, look.width * GOLDEN * (1 + 0.7 * against)))
     for name in data.strategies:
-        shade, rows = colour(name, data.strategies), pd.DataFrame(curves.xs(name))
-        _curve(axes[0, 0], rows, shade, name)
+        drawn, rows = line(name, data.strategies), pd.DataFrame(curves.xs(name))
+        _curve(axes[0, 0], rows, drawn, name)
         if against:
-            _curve(axes[1, 0], rows - pd.DataFrame(curves.xs("local")), shade, name)
+            _curve(axes[1, 0], rows - pd.DataFrame(curves.xs("local")), drawn, name)
     axes[0, 0].set_ylabel("test loss (nats/token)")
     if against:
         axes[1, 0].set_ylabel("loss minus local's")
@@ -35,10 +35,10 @@ def learning_curves(data: Data, look: Figures) -> Figure:
     return figure
 
 
-def _curve(axis: Any, rows: pd.DataFrame, shade: str, label: str) -> None:
-    axis.plot(rows.columns, rows.mean(), color=shade, label=label, marker="o", markersize=2.5)
+def _curve(axis: Any, rows: pd.DataFrame, drawn: dict[str, Any], label: str) -> None:
+    axis.plot(rows.columns, rows.mean(), **drawn, label=label, marker="o", markersize=2.5)
     if len(rows) > 1:
-        axis.fill_between(rows.columns, rows.min(), rows.max(), color=shade, alpha=0.15, linewidth=0)
+        axis.fill_between(rows.columns, rows.min(), rows.max(), color=drawn["color"], alpha=0.15, linewidth=0)
 
 
 def final_perplexity(data: Data, look: Figures) -> Figure:

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pcft.config.figures import Figures, Point, SweepJob
-from pcft.drawing.data import GOLDEN, colour
+from pcft.drawing.data import GOLDEN, line
 from pcft.statistics import by_seed, last, read_tables
 
 
@@ -27,14 +27,14 @@ def sweep(job: SweepJob, results: Path, look: Figures) -> Figure:
     labels, top = [point.label for point in job.points], axes[0, 0]
     places = dict(zip(labels, range(len(labels)), strict=True))
     for i, name in enumerate(strategies):
-        shade, aside = colour(name, strategies), 0.04 * (i - (len(strategies) - 1) / 2)
+        drawn, aside = line(name, strategies), 0.04 * (i - (len(strategies) - 1) / 2)
         rows = pd.DataFrame({label: table[name] for label, table in perplexity.items() if name in table})
         bars = np.array([rows.mean() - rows.min(), rows.max() - rows.mean()])
         x = [places[str(label)] + aside for label in rows]
-        top.errorbar(x, rows.mean(), bars, color=shade, label=name, marker="o", markersize=3, capsize=2 * (len(rows) > 1))
+        top.errorbar(x, rows.mean(), bars, **drawn, label=name, marker="o", markersize=3, capsize=2 * (len(rows) > 1))
         if trusted:
             given = {label: table[name] for label, table in trusted.items() if name in table}
-            axes[1, 0].plot([places[label] + aside for label in given], list(given.values()), color=shade, marker="o", markersize=3)
+            axes[1, 0].plot([places[label] + aside for label in given], list(given.values()), **drawn, marker="o", markersize=3)
     top.set_ylabel("test perplexity")
     if max(table.to_numpy().max() for table in perplexity.values()) > 10 * min(table.to_numpy().min() for table in perplexity.values()):
         top.set_yscale("log")

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pcft.config.figures import Figures
-from pcft.drawing.data import Data, colour
+from pcft.drawing.data import Data, line
 
 MOST = 6  # exchanges in a figure
 CHANGE = 1e-6  # of trust that can be seen
@@ -49,7 +49,7 @@ def peers(data: Data, look: Figures) -> Figure:
     for name in data.strategies:
         rows = there[there["strategy"] == name].groupby("iteration")[["effective_peers", "distance_to_oracle"]].mean()
         for axis, column in ((top, "effective_peers"), (bottom, "distance_to_oracle")):
-            axis.plot(rows.index, rows[column], color=colour(name, data.strategies), label=name, marker="o", markersize=2.5)
+            axis.plot(rows.index, rows[column], **line(name, data.strategies), label=name, marker="o", markersize=2.5)
     top.set(ylabel="effective number of peers", ylim=(0.8, len(data.shares) + 0.2))
     bottom.set(ylabel="distance to oracle", xlabel="iteration", ylim=(-0.03, 1.03))
     figure.legend(*top.get_legend_handles_labels(), loc="outside upper center", ncols=3)
