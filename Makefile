@@ -33,7 +33,8 @@ format: $(VENV)/.dev ## format Python and Snakemake files
 	ruff check --fix .
 	snakefmt Snakefile rules
 
-benchmark: $(VENV)/.dev ## time kernels against torch's, exchanges against training, and corpora against tiktoken alone
+benchmark: $(VENV)/.dev ## time training against the plain way, kernels against torch, exchanges against training, corpora against tiktoken
+	python -m benchmarks.training
 	python -m benchmarks.kernels
 	python -m benchmarks.exchange
 	snakemake --cores $(CORES) results/models/smollm2-135m/manifest.json

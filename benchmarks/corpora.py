@@ -12,21 +12,24 @@ is drawn from ever more text.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.common import in_turn, ratio, show, summary
 from pcft import corpora, wheels
 from pcft.config.corpora import Corpus, CorpusJob, Source, Tokens
 from pcft.config.models import Wheel
@@ -74,27 +77,24 @@ def speed(texts: list[str], tokenizer: Path, folder: Path, *, megabytes: float, 
     total = sum(len(fast.encode_ordinary(text)) + 1 for text in documents)
     everything = job(folder / "speed.parquet", total - 100_000, 1000)
     processes = sorted({1, len(psutil.Process().cpu_affinity() or [0])})
-    times: dict[str, list[float]] = {}
-    for number in range(rounds):
-        began = time.perf_counter()
+    numbers = itertools.count()
+
+    def tiktoken() -> None:
         for text in documents:
             fast.encode_ordinary(text)
-        times.setdefault("tiktoken", []).append(time.perf_counter() - began)
-        for n in processes:
-            began = time.perf_counter()
-            corpora.build(everything, {}, {}, tokenizer, folder / f"out-{n}-{number}-{together}", threads=n)
-            times.setdefault(f"{n}", []).append(time.perf_counter() - began)
+
+    def ours(threads: int) -> None:
+        corpora.build(everything, {}, {}, tokenizer, folder / f"out-{next(numbers)}-{together}", threads=threads)
+
+    times = in_turn({"tiktoken": tiktoken, **{str(n): partial(ours, n) for n in processes}}, rounds, unmeasured=0)
     for n in processes:
-        ratios = sorted(theirs / ours / n for ours, theirs in zip(times[str(n)], times["tiktoken"], strict=True))
-        result = {
-            "work": f"{size:.0f} MB of text, {len(documents)} documents, to shards",
-            "processes": n,
-            "ours_mb_per_s": round(size / statistics.median(times[str(n)]), 2),
-            "tiktoken_mb_per_s_on_one_core": round(size / statistics.median(times["tiktoken"]), 2),
-            "ratio": round(statistics.median(ratios), 2),
-            "ratio_spread": [round(ratios[0], 2), round(ratios[-1], 2)],
-        }
-        print(json.dumps(result), flush=True, file=sys.stderr)
+        show(
+            work=f"{size:.0f} MB of text, {len(documents)} documents, to shards",
+            processes=n,
+            ours_mb_per_s=summary([size / t for t in times[str(n)]], 2),
+            tiktoken_mb_per_s_on_one_core=summary([size / t for t in times["tiktoken"]], 2),
+            ratio=ratio([t / n for t in times["tiktoken"]], times[str(n)]),
+        )
 
 
 def memory(texts: list[str], tokenizer: Path, folder: Path, *, megabytes: float) -> None:
@@ -110,13 +110,12 @@ def memory(texts: list[str], tokenizer: Path, folder: Path, *, megabytes: float)
     while process.poll() is None:
         highest = max(highest, _size(psutil.Process(process.pid)))
         time.sleep(0.2)
-    result = {
-        "work": f"400,000 tokens from {source.stat().st_size / 1e6:.0f} MB of JSON Lines, two processes",
-        "peak_mb": round(highest / 1e6),
-        "seconds": round(time.perf_counter() - began, 1),
-        "status": process.returncode,
-    }
-    print(json.dumps(result), flush=True, file=sys.stderr)
+    show(
+        work=f"400,000 tokens from {source.stat().st_size / 1e6:.0f} MB of JSON Lines, two processes",
+        peak_mb=round(highest / 1e6),
+        seconds=round(time.perf_counter() - began, 1),
+        status=process.returncode,
+    )
     source.unlink()
 
 
@@ -138,7 +137,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", type=float, nargs="*", default=[100, 1000], help="megabytes of text to draw from")
     o = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, redirect_stdout(sys.stderr):
         folder = Path(name)
         texts = summaries(folder)
         if o.rounds:

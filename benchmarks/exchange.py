@@ -12,24 +12,17 @@ validation text, all texts in each pass, against loading a PEFT adapter and read
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import peft
-import psutil
 import torch
 import transformers
 
+from benchmarks.common import alone, gpt2, in_turn, peak, ratio, show, summary
 from pcft import adapter_files
 from pcft.backbone import Backbone, load
 from pcft.batches import Grid, grid
@@ -47,21 +40,9 @@ LENGTH = 128
 MOST = 20  # clients that an experiment takes
 
 
-def show(**result: Any) -> None:
-    """Print one line of results."""
-    print(json.dumps(result), flush=True, file=sys.stderr)
-
-
-def model(folder: Path) -> Path:
-    """Write a model of GPT-2's shape."""
-    torch.manual_seed(0)
-    transformers.GPT2LMHeadModel(transformers.GPT2Config()).save_pretrained(folder)
-    return folder
-
-
-def stack(folder: Path, clients: int, *, dropout: float = 0.0) -> tuple[Backbone, Adapters]:
+def stack(folder: Path, clients: int) -> tuple[Backbone, Adapters]:
     """Load the model with drawn adapters whose B is not zero."""
-    backbone = load(folder, length=LENGTH, dropout=dropout, precision="auto", device=torch.device("cpu"))
+    backbone = load(folder, length=LENGTH, dropout=0.0, precision="auto", device=torch.device("cpu"))
     adapters = Adapters(backbone.body, targets=None, clients=clients, rank=4, alpha=32, dropout=0.0, noise=backbone.noise)
     adapters.initialise("own", seed=0)
     generator = torch.Generator().manual_seed(0)
@@ -85,32 +66,6 @@ def exchange(backbone: Backbone, adapters: Adapters, strategy: Strategy) -> Exch
     return Exchange(backbone, adapters, strategy, texts, reference, shares, 8192, Ledger(), events)
 
 
-def seconds(work: Callable[[], Any]) -> float:
-    """Return how long `work` takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def peak(work: Callable[[], Any]) -> int:
-    """Return by how many bytes memory grows while `work` runs."""
-    process, highest, done = psutil.Process(), 0, threading.Event()
-    before = process.memory_info().rss
-
-    def watch() -> None:
-        nonlocal highest
-        while not done.is_set():
-            highest = max(highest, process.memory_info().rss)
-            time.sleep(0.002)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    work()
-    done.set()
-    thread.join()
-    return max(0, highest - before)
-
-
 def first_exchange(folder: Path, clients: int, strategy: Strategy) -> int:
     """Return by how many bytes memory grows in a first exchange."""
     return peak(partial(exchange(*stack(folder, clients), strategy), 0))
@@ -121,22 +76,19 @@ def averaging(folder: Path, clients: int, rounds: int) -> None:
     names = [name for name in AGGREGATIONS if name != "product" or clients <= MOST]
     strategies = {f"{name} by fedavg": Strategy(trust="fedavg", aggregation=name) for name in names}
     strategies["factors by weights"] = Strategy(trust="weights")
-    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as processes:
-        grown = {name: processes.submit(first_exchange, folder, clients, one).result() for name, one in strategies.items()}
+    grown = {name: alone(first_exchange, folder, clients, one) for name, one in strategies.items()}
     backbone, adapters = stack(folder, clients)
-    exchanges = {name: exchange(backbone, adapters, one) for name, one in strategies.items()}
+    sides = {name: partial(exchange(backbone, adapters, one), 0) for name, one in strategies.items()}
     settings = Training(iterations=100, batch_size=1, accumulation=1, sequence_length=LENGTH, dropout=0.0)
     trainer = Trainer(backbone, adapters, drawn(clients), settings, seed=0, tokens_per_pass=16384)
-    training = [seconds(partial(trainer.iterate, i + 1)) for i in range(max(2, rounds // 2))]
+    times = in_turn({**sides, "training": partial(trainer.iterate, 1)}, rounds)
     held = adapters.size() * 4 * clients
-    for name, one in exchanges.items():
-        times = [seconds(partial(one, 0)) for _ in range(rounds)]
+    for name in sides:
         show(
             work=f"exchange of {clients} adapters of {adapters.size()} numbers, {name}",
-            seconds=round(statistics.median(times), 3),
-            spread=[round(min(times), 3), round(max(times), 3)],
-            of_a_training_iteration=round(statistics.median(times) / statistics.median(training), 4),
-            training_seconds=round(statistics.median(training), 2),
+            seconds=summary(times[name]),
+            of_a_training_iteration=ratio(times[name], times["training"]),
+            training_seconds=summary(times["training"], 2),
             peak_memory_over_adapters=round(1 + grown[name] / held, 2),
         )
 
@@ -165,14 +117,12 @@ def validation(folder: Path, rounds: int) -> None:
         return losses
 
     torch.testing.assert_close(ours().float(), naive(), rtol=2e-2, atol=2e-2)
-    pairs = [(seconds(ours), seconds(naive)) for _ in range(rounds)]
-    ratios = sorted(theirs / mine for mine, theirs in pairs)
+    times = in_turn({"ours": ours, "naive": naive}, rounds)
     show(
         work=f"{clients} adapters on {clients} texts of {LENGTH} tokens",
-        seconds=round(statistics.median(mine for mine, _ in pairs), 2),
-        naive_seconds=round(statistics.median(theirs for _, theirs in pairs), 2),
-        times_faster=round(statistics.median(ratios), 1),
-        spread=[round(ratios[0], 1), round(ratios[-1], 1)],
+        seconds=summary(times["ours"], 2),
+        naive_seconds=summary(times["naive"], 2),
+        times_faster=ratio(times["naive"], times["ours"]),
     )
 
 
@@ -182,9 +132,8 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[6, 20, 100])
     parser.add_argument("--rounds", type=int, default=5)
     o = parser.parse_args()
-    transformers.utils.logging.set_verbosity_error()
-    with tempfile.TemporaryDirectory() as name:
-        folder = model(Path(name))
+    with tempfile.TemporaryDirectory() as name, redirect_stdout(sys.stderr):
+        folder = gpt2(Path(name))
         validation(folder, o.rounds)
         for clients in o.clients:
             averaging(folder, clients, o.rounds)

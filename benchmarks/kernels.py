@@ -7,16 +7,14 @@ Both sides run in turn in one process; times are medians, `ratio` is torch's tim
 
 from __future__ import annotations
 
-import json
-import statistics
 import sys
-import time
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.common import in_turn, ratio, show, summary
 from pcft.backbone import _attention
 from pcft.dropout import Dropout, Noise
 
@@ -25,17 +23,9 @@ REPETITIONS = 15
 
 def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object]) -> None:
     """Time both sides in turn and print the result."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(REPETITIONS + 2):
-        for side, call in enumerate((ours, theirs)):
-            began = time.perf_counter()
-            call()
-            times[side].append(1e3 * (time.perf_counter() - began))
-    mine, other = (statistics.median(t[2:]) for t in times)
-    ratios = sorted(b / a for a, b in zip(times[0][2:], times[1][2:], strict=True))
-    spread = [round(ratios[0], 2), round(ratios[-1], 2)]
-    result = {"work": name, "ours_ms": round(mine, 2), "torch_ms": round(other, 2), "ratio": round(other / mine, 2), "ratio_spread": spread}
-    print(json.dumps({**result, "threads": torch.get_num_threads(), "torch": torch.__version__}), flush=True)
+    times = in_turn({"ours": ours, "torch": theirs}, REPETITIONS, unmeasured=2)
+    milliseconds = {f"{side}_ms": summary([1e3 * t for t in one], 2) for side, one in times.items()}
+    show(work=name, **milliseconds, ratio=ratio(times["torch"], times["ours"]), threads=torch.get_num_threads(), torch=torch.__version__)
 
 
 def attention(rows: int, heads: int, length: int) -> None:
@@ -48,8 +38,8 @@ def attention(rows: int, heads: int, length: int) -> None:
 
     compare(
         f"attention {rows}x{heads}x{length}, forward and backward",
-        lambda: _attention(module, q, k, v, None)[0].backward(upstream),
-        lambda: fused().backward(upstream),
+        lambda: torch.autograd.backward(_attention(module, q, k, v, None)[0], upstream),
+        lambda: torch.autograd.backward(fused(), upstream),
     )
 
 

@@ -1,0 +1,106 @@
+"""What benchmarks share: timing several sides in turn, memory in a process of its own, models of known shapes, one JSON line a result."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import torch
+import transformers
+
+T = TypeVar("T")
+
+
+def show(**result: Any) -> None:
+    """Print one line of results; what stages print themselves goes to the error stream."""
+    print(json.dumps(result), flush=True, file=sys.__stdout__)
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Return how long `work` takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def in_turn(sides: Mapping[str, Callable[[], Any]], rounds: int, *, unmeasured: int = 1) -> dict[str, list[float]]:
+    """Return the seconds of each side in so many rounds; in every round each side has its turn, the first rounds do not count."""
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds + unmeasured):
+        for name, work in sides.items():
+            times[name].append(seconds(work))
+    return {name: one[unmeasured:] for name, one in times.items()}
+
+
+def summary(values: Sequence[float], digits: int = 3) -> dict[str, Any]:
+    """Return median and spread."""
+    return {"median": round(statistics.median(values), digits), "spread": [round(min(values), digits), round(max(values), digits)]}
+
+
+def ratio(above: Sequence[float], below: Sequence[float]) -> dict[str, Any]:
+    """Return median and spread of the ratios of each round."""
+    return summary([a / b for a, b in zip(above, below, strict=True)])
+
+
+def peak(work: Callable[[], Any]) -> int:
+    """Return by how many bytes memory grows while `work` runs."""
+    process, highest, done = psutil.Process(), 0, threading.Event()
+    before: int = process.memory_info().rss
+
+    def watch() -> None:
+        nonlocal highest
+        while not done.is_set():
+            highest = max(highest, process.memory_info().rss)
+            time.sleep(0.002)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        work()
+    finally:
+        done.set()
+        thread.join()
+    return max(0, highest - before)
+
+
+def alone(work: Callable[..., T], *arguments: Any) -> T:
+    """Return what `work` returns in a fresh process, which holds nothing of ours."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        return process.submit(work, *arguments).result()
+
+
+def gpt2(folder: Path) -> Path:
+    """Write a model of GPT-2's shape (124M) with drawn weights."""
+    return _write(transformers.GPT2LMHeadModel, transformers.GPT2Config(), folder)
+
+
+def smollm2(folder: Path) -> Path:
+    """Write a model of SmolLM2-135M's shape with drawn weights."""
+    config = transformers.LlamaConfig(
+        vocab_size=49152,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+    )
+    return _write(transformers.LlamaForCausalLM, config, folder)
+
+
+def _write(kind: Any, config: Any, folder: Path) -> Path:
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    torch.manual_seed(0)
+    kind(config).save_pretrained(folder)
+    return folder

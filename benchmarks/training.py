@@ -1,0 +1,225 @@
+"""Training all clients at once against the plain way, against the machine's matrix products, and its memory for many clients.
+
+    python -m benchmarks.training [--rounds 5] [--device cpu|cuda] [--cases gpt2 smollm2 memory]
+
+The plain way is `transformers` and `peft`, one model a client, one after another: float32 on a CPU, compiled and under bfloat16 autocast
+on a GPU. All sides take turns in one process on the same work: one iteration of LoRA of rank 4 on every linear module of a model with
+drawn weights, forward, backward and AdamW. `of_matrix_products` is the share of the rate of a large bfloat16 matrix product, measured in
+the same rounds, at 4 FLOPs a parameter and token (forward, and backward to the inputs, the head counted), plus attention's. Memory is
+the peak of a process of its own that trains one client or many with the same total batch, less adapters, gradients and AdamW's moments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import resource
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import peft
+import torch
+import transformers
+
+from benchmarks.common import alone, gpt2, in_turn, ratio, show, smollm2, summary
+from pcft.backbone import Backbone, load
+from pcft.config.experiments import Training
+from pcft.lora import Adapters
+from pcft.training import Trainer
+
+RANK, ALPHA, LORA_DROPOUT = 4, 32, 0.1
+MODELS = {"gpt2": gpt2, "smollm2": smollm2}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One iteration's work; `dropout` is that of the base model, where it has any."""
+
+    model: str
+    clients: int
+    windows: int
+    length: int
+    dropout: float
+    precision: str = "auto"
+    tokens_per_pass: int = 1 << 30
+
+    @property
+    def tokens(self) -> int:
+        """Of all clients together."""
+        return self.clients * self.windows * self.length
+
+    @property
+    def name(self) -> str:
+        """How results call it."""
+        return f"{self.model}, {self.clients} clients x {self.windows} x {self.length}, dropout {self.dropout}"
+
+    @property
+    def training(self) -> Training:
+        """Settings of the iteration."""
+        return Training(
+            iterations=10**6,
+            batch_size=self.windows,
+            accumulation=1,
+            sequence_length=self.length,
+            dropout=self.dropout,
+            precision=self.precision,  # type: ignore[arg-type]
+        )
+
+
+CASES = {
+    "gpt2": Case("gpt2", 4, 4, 128, 0.2),
+    "gpt2-no-dropout": Case("gpt2", 4, 4, 128, 0.0),
+    "smollm2": Case("smollm2", 6, 4, 128, 0.0),
+}
+CUDA_CASES = {"gpt2": Case("gpt2", 8, 50, 512, 0.2), "gpt2-no-dropout": Case("gpt2", 8, 50, 512, 0.0)}
+
+
+def drawn(case: Case) -> list[torch.Tensor]:
+    """Draw a text for each client."""
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randint(40000, (8 * case.length,), generator=generator) for _ in range(case.clients)]
+
+
+def stacked(case: Case, folder: Path, device: torch.device) -> tuple[Backbone, Callable[[], Any]]:
+    """Return our model, and one iteration of ours."""
+    backbone = load(folder, length=case.length, dropout=case.dropout, precision=case.training.precision, device=device)
+    adapter_dropout = LORA_DROPOUT if case.dropout or case.model == "smollm2" else 0.0
+    options: dict[str, Any] = {"rank": RANK, "alpha": ALPHA, "dropout": adapter_dropout, "noise": backbone.noise}
+    adapters = Adapters(backbone.body, targets=None, clients=case.clients, **options)
+    adapters.initialise("shared", seed=0)
+    backbone.body.to(device)
+    texts = [text.to(device) for text in drawn(case)]
+    trainer = Trainer(backbone, adapters, texts, case.training, seed=0, tokens_per_pass=case.tokens_per_pass)
+    numbers = itertools.count(1)
+    return backbone, lambda: trainer.iterate(next(numbers))
+
+
+class Plain:
+    """One PEFT model a client."""
+
+    def __init__(self, case: Case, folder: Path, device: torch.device) -> None:
+        self.case, self.device = case, device
+        self.texts = [text.to(device) for text in drawn(case)]
+        self.models, self.optimisers = [], []
+        for _ in range(case.clients):
+            config = transformers.AutoConfig.from_pretrained(folder)
+            for rate in ("attn_pdrop", "embd_pdrop", "resid_pdrop"):
+                if hasattr(config, rate):
+                    setattr(config, rate, case.dropout)
+            base = transformers.AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=torch.float32)
+            lora = peft.LoraConfig(
+                r=RANK,
+                lora_alpha=ALPHA,
+                lora_dropout=LORA_DROPOUT if case.dropout or case.model == "smollm2" else 0.0,
+                target_modules="all-linear",
+                fan_in_fan_out=case.model == "gpt2",
+                task_type="CAUSAL_LM",
+            )
+            model = peft.get_peft_model(base, lora).to(device).train()
+            self.optimisers.append(torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-3))
+            self.models.append(torch.compile(model) if device.type == "cuda" else model)
+
+    def __call__(self) -> None:
+        """Train every client once."""
+        for model, optimiser, text in zip(self.models, self.optimisers, self.texts, strict=True):
+            starts = torch.randint(len(text) - self.case.length, (self.case.windows, 1))
+            tokens = text[(starts + torch.arange(self.case.length)).to(self.device)]
+            with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+                loss = model(input_ids=tokens, labels=tokens).loss
+            loss.backward()
+            optimiser.step()
+            optimiser.zero_grad()
+            loss.item()
+
+
+def matrix_product(size: int, device: torch.device) -> tuple[Callable[[], Any], float]:
+    """Return a product of bfloat16 matrices that is large enough to be at its best, and its FLOPs."""
+    a, b = (torch.randn(size, size, device=device).bfloat16() for _ in range(2))
+
+    def work() -> None:
+        torch.mm(a, b)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return work, 2.0 * size**3
+
+
+def needed(backbone: Backbone, case: Case) -> float:
+    """Return the FLOPs of an iteration's frozen products: 4 a parameter and token, and attention's (causal: half of all pairs)."""
+    linear = sum(
+        p.numel() for name, p in backbone.body.named_parameters() if p.dim() == 2 and not _is_embedding(name) and not p.requires_grad
+    )
+    config: Any = backbone.body.config
+    attention = 2.0 * config.num_hidden_layers * config.hidden_size * case.length  # forward: 2 products x 2 FLOPs x length / 2 keys
+    return float(case.tokens * (4 * (linear + backbone.head.numel()) + 3 * attention))
+
+
+def _is_embedding(name: str) -> bool:
+    return any(part in name for part in ("wte", "wpe", "embed_tokens"))
+
+
+def speed(case: Case, folder: Path, device: torch.device, rounds: int, *, plain: bool) -> None:
+    """Compare an iteration of ours with the plain way's and with a matrix product."""
+    backbone, ours = stacked(case, folder, device)
+    product, flops = matrix_product(2048 if device.type == "cpu" else 8192, device)
+    sides: dict[str, Callable[[], Any]] = {"ours": ours, "product": product}
+    if plain:
+        sides["plain"] = Plain(case, folder, device)
+    times = in_turn(sides, rounds, unmeasured=2)
+    ideal = [needed(backbone, case) / flops * t for t in times["product"]]
+    result = {
+        "tokens_per_s": summary([case.tokens / t for t in times["ours"]], 1),
+        "of_matrix_products": ratio(ideal, times["ours"]),
+        "gflops_of_the_product": summary([flops / t / 1e9 for t in times["product"]], 1),
+    }
+    if plain:
+        result["times_the_plain_way"] = ratio(times["plain"], times["ours"])
+    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
+    versions = {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__}
+    show(work=case.name, precision=str(backbone.head.dtype), **result, machine=machine, **versions)
+
+
+def footprint(case: Case, folder: Path) -> int:
+    """Return the most bytes this process held in three iterations, adapters, gradients and moments aside."""
+    backbone, ours = stacked(case, folder, torch.device("cpu"))
+    for _ in range(3):
+        ours()
+    trained = sum(p.numel() for p in backbone.body.parameters() if p.requires_grad)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - 4 * 4 * trained
+
+
+def memory(folders: dict[str, Path]) -> None:
+    """Compare memory for one client, four and twenty with twenty windows together."""
+    for model, folder in folders.items():
+        base = Case(model, 1, 20, 128, 0.2 if model == "gpt2" else 0.0)
+        held = {n: alone(footprint, replace(base, clients=n, windows=20 // n), folder) for n in (1, 4, 20)}
+        for n, size in held.items():
+            show(work=f"{model}, {n} clients x {20 // n} x 128", peak_mb=round(size / 1e6), times_one_client=round(size / held[1], 3))
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--cases", nargs="+", default=[*CASES, "memory"], choices=[*CASES, "memory"])
+    parser.add_argument("--without-plain", action="store_true")
+    o = parser.parse_args()
+    device = torch.device(o.device)
+    cases = CASES if device.type == "cpu" else CUDA_CASES
+    with tempfile.TemporaryDirectory() as name, redirect_stdout(sys.stderr):
+        folders = {model: write(Path(name) / model) for model, write in MODELS.items()}
+        for case in o.cases:
+            if case in cases:
+                speed(cases[case], folders[cases[case].model], device, o.rounds, plain=not o.without_plain and case != "gpt2-no-dropout")
+        if "memory" in o.cases and device.type == "cpu":
+            memory(folders)
+
+
+if __name__ == "__main__":
+    main()
