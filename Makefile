@@ -36,6 +36,7 @@ format: $(VENV)/.dev ## format Python and Snakemake files
 benchmark: $(VENV)/.dev ## time training against the plain way, kernels against torch, exchanges against training, corpora against tiktoken
 	python -m benchmarks.training
 	python -m benchmarks.kernels
+	python -m benchmarks.experiment
 	python -m benchmarks.exchange
 	snakemake --cores $(CORES) results/models/smollm2-135m/manifest.json
 	python -m benchmarks.corpora results/models/smollm2-135m

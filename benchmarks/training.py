@@ -54,6 +54,11 @@ class Case:
         return self.clients * self.windows * self.length
 
     @property
+    def adapter_dropout(self) -> float:
+        """None for GPT-2 without dropout; the other model has none of its own."""
+        return LORA_DROPOUT if self.dropout or self.model == "smollm2" else 0.0
+
+    @property
     def name(self) -> str:
         """How results call it."""
         return f"{self.model}, {self.clients} clients x {self.windows} x {self.length}, dropout {self.dropout}"
@@ -88,8 +93,7 @@ def drawn(case: Case) -> list[torch.Tensor]:
 def stacked(case: Case, folder: Path, device: torch.device) -> tuple[Backbone, Callable[[], Any]]:
     """Return our model, and one iteration of ours."""
     backbone = load(folder, length=case.length, dropout=case.dropout, precision=case.training.precision, device=device)
-    adapter_dropout = LORA_DROPOUT if case.dropout or case.model == "smollm2" else 0.0
-    options: dict[str, Any] = {"rank": RANK, "alpha": ALPHA, "dropout": adapter_dropout, "noise": backbone.noise}
+    options: dict[str, Any] = {"rank": RANK, "alpha": ALPHA, "dropout": case.adapter_dropout, "noise": backbone.noise}
     adapters = Adapters(backbone.body, targets=None, clients=case.clients, **options)
     adapters.initialise("shared", seed=0)
     backbone.body.to(device)
@@ -97,6 +101,24 @@ def stacked(case: Case, folder: Path, device: torch.device) -> tuple[Backbone, C
     trainer = Trainer(backbone, adapters, texts, case.training, seed=0, tokens_per_pass=case.tokens_per_pass)
     numbers = itertools.count(1)
     return backbone, lambda: trainer.iterate(next(numbers))
+
+
+def plain_model(folder: Path, *, rank: int, alpha: float, adapter_dropout: float, dropout: float) -> Any:
+    """Load a model with PEFT's adapters on every linear module, in float32."""
+    config = transformers.AutoConfig.from_pretrained(folder)
+    for rate in ("attn_pdrop", "embd_pdrop", "resid_pdrop"):
+        if hasattr(config, rate):
+            setattr(config, rate, dropout)
+    base = transformers.AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=torch.float32)
+    lora = peft.LoraConfig(
+        r=rank,
+        lora_alpha=int(alpha),
+        lora_dropout=adapter_dropout,
+        target_modules="all-linear",
+        fan_in_fan_out=config.model_type == "gpt2",
+        task_type="CAUSAL_LM",
+    )
+    return peft.get_peft_model(base, lora)
 
 
 class Plain:
@@ -107,20 +129,9 @@ class Plain:
         self.texts = [text.to(device) for text in drawn(case)]
         self.models, self.optimisers = [], []
         for _ in range(case.clients):
-            config = transformers.AutoConfig.from_pretrained(folder)
-            for rate in ("attn_pdrop", "embd_pdrop", "resid_pdrop"):
-                if hasattr(config, rate):
-                    setattr(config, rate, case.dropout)
-            base = transformers.AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=torch.float32)
-            lora = peft.LoraConfig(
-                r=RANK,
-                lora_alpha=ALPHA,
-                lora_dropout=LORA_DROPOUT if case.dropout or case.model == "smollm2" else 0.0,
-                target_modules="all-linear",
-                fan_in_fan_out=case.model == "gpt2",
-                task_type="CAUSAL_LM",
+            model = (
+                plain_model(folder, rank=RANK, alpha=ALPHA, adapter_dropout=case.adapter_dropout, dropout=case.dropout).to(device).train()
             )
-            model = peft.get_peft_model(base, lora).to(device).train()
             self.optimisers.append(torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-3))
             self.models.append(torch.compile(model) if device.type == "cuda" else model)
 
