@@ -98,6 +98,19 @@ def test_costs_add_up(data: Data) -> None:
     plt.close(figure)
 
 
+def test_a_failed_run_does_not_flatten_the_others(data: Data) -> None:
+    whole = FIGURES["final-perplexity"](data, Figures()).axes[0].get_ylim()
+    mine = (data.metrics["strategy"] == "mine") & (data.metrics["split"] == "test") & (data.metrics["client"] == 0)
+    data.metrics.loc[mine, "perplexity"] = 1e6
+    axis = FIGURES["final-perplexity"](data, Figures()).axes[0]
+    top = axis.get_ylim()[1]
+    assert top < 2 * whole[1]
+    triangles = [drawn for drawn in axis.lines if not drawn.get_clip_on()]
+    assert {drawn.get_color() for drawn in triangles} == {colour("mine", data.strategies)}
+    assert all((np.asarray(drawn.get_ydata()) == top).all() for drawn in triangles)
+    plt.close("all")
+
+
 def test_cross_losses_are_against_ones_own(data: Data) -> None:
     figure = FIGURES["cross"](data, Figures())
     assert np.asarray(figure.axes[0].images[0].get_array()).tolist() == [[0, 1], [1, 0]]

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pcft.config.figures import Figures
-from pcft.drawing.data import GOLDEN, Data, line
+from pcft.drawing.data import GOLDEN, Data, line, rein_in
 
 MEGABYTE = 1e6
 
@@ -25,6 +25,7 @@ def costs(data: Data, look: Figures) -> Figure:
         top.plot(curve["peer"] / MEGABYTE, curve["perplexity"], **drawn, label=name, marker="o", markersize=2.5)
         top.plot(curve["server"] / MEGABYTE, curve["perplexity"], **drawn, linewidth=0.6)
         bottom.plot(curve["tokens"], curve["perplexity"], **drawn, marker="o", markersize=2.5)
+    rein_in(top, bottom)
     top.set(xlabel="MB received by a client (thin: server)", ylabel="test perplexity")
     bottom.set(xlabel="tokens of a client, to train and to set trust", ylabel="test perplexity")
     figure.legend(*top.get_legend_handles_labels(), loc="outside upper center", ncols=3)

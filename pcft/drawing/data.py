@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from pcft.shards import read_manifest
 from pcft.statistics import poisoned_in, read_tables
@@ -27,6 +28,7 @@ DASHES = ("solid", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))  # each time t
 SHADES = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#BBBBBB", "#000000")  # categories; Paul Tol's, as above
 MARKERS = "osD^vP*X"
 GOLDEN = 0.68  # height over width of a panel
+OFF_SCALE = 10  # times the lowest perplexity: a run beyond that has failed
 
 
 @dataclass(frozen=True)
@@ -103,3 +105,21 @@ def line(name: str, strategies: Sequence[str]) -> dict[str, Any]:
 
 def _place(name: str, strategies: Sequence[str]) -> int:
     return [s for s in strategies if s not in COLOURS].index(name)
+
+
+def rein_in(*panels: Axes) -> None:
+    """Keep failed runs from flattening the others: triangles at the top edge stand for more than ten times the lowest perplexity."""
+    lines = [drawn for axes in panels for drawn in axes.lines]
+    values = np.concatenate([np.asarray(drawn.get_ydata(), dtype=float) for drawn in lines])
+    low, limit = values.min(), OFF_SCALE * values.min()
+    if values.max() <= limit:
+        return
+    highest = values[values <= limit].max()
+    margin = 0.08 * max(highest - low, 0.1 * low)
+    for axes in panels:
+        for drawn in list(axes.lines):
+            x, y = (np.asarray(drawn.get_data()[i], dtype=float) for i in range(2))
+            drawn.set_ydata(np.minimum(y, highest + margin))
+            if (off := x[y > limit]).size:
+                axes.plot(off, np.full_like(off, highest + margin), "^", color=drawn.get_color(), markersize=4, clip_on=False, zorder=3)
+        axes.set_ylim(low - margin, highest + margin)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pcft.config.figures import Figures
-from pcft.drawing.data import GOLDEN, MARKERS, Data, colour, line
+from pcft.drawing.data import GOLDEN, MARKERS, Data, colour, line, rein_in
 from pcft.drawing.trusting import draw_matrices
 from pcft.statistics import by_seed, last
 
@@ -57,8 +57,10 @@ def final_perplexity(data: Data, look: Figures) -> Figure:
                 [x + offset] * len(values), values, marker, color=colour(name, data.strategies), markersize=3.5, alpha=0.8, linestyle="none"
             )
         axis.hlines(means[name], x - 0.36, x + 0.36, color=colour(name, data.strategies), linewidth=1.5)
-        axis.text(x, 1.01, f"{means[name]:.1f}", transform=axis.get_xaxis_transform(), ha="center", va="bottom", fontsize="small")
+        mean = f"{means[name]:.1f}" if means[name] < 1e4 else f"{means[name]:.0e}"
+        axis.text(x, 1.02, mean, transform=axis.get_xaxis_transform(), ha="center", va="bottom", fontsize="small")
     axis.set_xticks(range(len(data.strategies)), data.strategies, rotation=30, ha="right", rotation_mode="anchor")
+    rein_in(axis)
     axis.set_ylabel("test perplexity")
     handles = [
         Line2D([], [], marker=MARKERS[i % len(MARKERS)], color="0.3", linestyle="none", markersize=3.5) for i in range(len(data.categories))

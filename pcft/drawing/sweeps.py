@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pcft.config.figures import Figures, Point, SweepJob
-from pcft.drawing.data import GOLDEN, line
+from pcft.drawing.data import GOLDEN, line, rein_in
 from pcft.statistics import by_seed, last, read_tables
 
 
@@ -36,8 +36,7 @@ def sweep(job: SweepJob, results: Path, look: Figures) -> Figure:
             given = {label: table[name] for label, table in trusted.items() if name in table}
             axes[1, 0].plot([places[label] + aside for label in given], list(given.values()), **drawn, marker="o", markersize=3)
     top.set_ylabel("test perplexity")
-    if max(table.to_numpy().max() for table in perplexity.values()) > 10 * min(table.to_numpy().min() for table in perplexity.values()):
-        top.set_yscale("log")
+    rein_in(top)
     if trusted:
         axes[1, 0].set(ylabel="trust in " + " and ".join(f"client {client}" for client in poisoned), ylim=(-0.02, None))
     axes[-1, 0].set_xlabel(job.setting)
