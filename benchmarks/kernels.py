@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.common import in_turn, ratio, show, summary
-from pcft.backbone import _attention
+from pcft.attention import attention as causal
 from pcft.dropout import Dropout, Noise
 
 REPETITIONS = 15
@@ -38,7 +38,7 @@ def attention(rows: int, heads: int, length: int) -> None:
 
     compare(
         f"attention {rows}x{heads}x{length}, forward and backward",
-        lambda: torch.autograd.backward(_attention(module, q, k, v, None)[0], upstream),
+        lambda: torch.autograd.backward(causal(module, q, k, v, None)[0], upstream),
         lambda: torch.autograd.backward(fused(), upstream),
     )
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import resource
 import sys
 import tempfile
@@ -27,6 +28,7 @@ import torch
 import transformers
 
 from benchmarks.common import alone, gpt2, in_turn, ratio, show, smollm2, summary
+from pcft.allocator import keep_freed_memory
 from pcft.backbone import Backbone, load
 from pcft.config.experiments import Training
 from pcft.lora import Adapters
@@ -90,8 +92,9 @@ def drawn(case: Case) -> list[torch.Tensor]:
     return [torch.randint(40000, (8 * case.length,), generator=generator) for _ in range(case.clients)]
 
 
-def stacked(case: Case, folder: Path, device: torch.device) -> tuple[Backbone, Callable[[], Any]]:
-    """Return our model, and one iteration of ours."""
+def stacked(case: Case, folder: Path, device: torch.device) -> tuple[Trainer, Callable[[], Any]]:
+    """Return our trainer, and an iteration of it."""
+    keep_freed_memory()
     backbone = load(folder, length=case.length, dropout=case.dropout, precision=case.training.precision, device=device)
     options: dict[str, Any] = {"rank": RANK, "alpha": ALPHA, "dropout": case.adapter_dropout, "noise": backbone.noise}
     adapters = Adapters(backbone.body, targets=None, clients=case.clients, **options)
@@ -100,7 +103,7 @@ def stacked(case: Case, folder: Path, device: torch.device) -> tuple[Backbone, C
     texts = [text.to(device) for text in drawn(case)]
     trainer = Trainer(backbone, adapters, texts, case.training, seed=0, tokens_per_pass=case.tokens_per_pass)
     numbers = itertools.count(1)
-    return backbone, lambda: trainer.iterate(next(numbers))
+    return trainer, lambda: trainer.iterate(next(numbers))
 
 
 def plain_model(folder: Path, *, rank: int, alpha: float, adapter_dropout: float, dropout: float) -> Any:
@@ -160,29 +163,23 @@ def matrix_product(size: int, device: torch.device) -> tuple[Callable[[], Any], 
     return work, 2.0 * size**3
 
 
-def needed(backbone: Backbone, case: Case) -> float:
+def needed(backbone: Backbone, adapters: Adapters, case: Case) -> float:
     """Return the FLOPs of an iteration's frozen products: 4 a parameter and token, and attention's (causal: half of all pairs)."""
-    linear = sum(
-        p.numel() for name, p in backbone.body.named_parameters() if p.dim() == 2 and not _is_embedding(name) and not p.requires_grad
-    )
+    linear = sum(math.prod(module.base.features) for module in adapters.modules.values())
     config: Any = backbone.body.config
     attention = 2.0 * config.num_hidden_layers * config.hidden_size * case.length  # forward: 2 products x 2 FLOPs x length / 2 keys
     return float(case.tokens * (4 * (linear + backbone.head.numel()) + 3 * attention))
 
 
-def _is_embedding(name: str) -> bool:
-    return any(part in name for part in ("wte", "wpe", "embed_tokens"))
-
-
 def speed(case: Case, folder: Path, device: torch.device, rounds: int, *, plain: bool) -> None:
     """Compare an iteration of ours with the plain way's and with a matrix product."""
-    backbone, ours = stacked(case, folder, device)
+    trainer, ours = stacked(case, folder, device)
     product, flops = matrix_product(2048 if device.type == "cpu" else 8192, device)
     sides: dict[str, Callable[[], Any]] = {"ours": ours, "product": product}
     if plain:
         sides["plain"] = Plain(case, folder, device)
     times = in_turn(sides, rounds, unmeasured=2)
-    ideal = [needed(backbone, case) / flops * t for t in times["product"]]
+    ideal = [needed(trainer.backbone, trainer.adapters, case) / flops * t for t in times["product"]]
     result = {
         "tokens_per_s": summary([case.tokens / t for t in times["ours"]], 1),
         "of_matrix_products": ratio(ideal, times["ours"]),
@@ -192,15 +189,15 @@ def speed(case: Case, folder: Path, device: torch.device, rounds: int, *, plain:
         result["times_the_plain_way"] = ratio(times["plain"], times["ours"])
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__}
-    show(work=case.name, precision=str(backbone.head.dtype), **result, machine=machine, **versions)
+    show(work=case.name, precision=str(trainer.backbone.head.dtype), **result, machine=machine, **versions)
 
 
 def footprint(case: Case, folder: Path) -> int:
     """Return the most bytes this process held in three iterations, adapters, gradients and moments aside."""
-    backbone, ours = stacked(case, folder, torch.device("cpu"))
+    trainer, ours = stacked(case, folder, torch.device("cpu"))
     for _ in range(3):
         ours()
-    trained = sum(p.numel() for p in backbone.body.parameters() if p.requires_grad)
+    trained = sum(p.numel() for p in trainer.adapters.parameters())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - 4 * 4 * trained
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from safetensors.torch import save_file
-from transformers.pytorch_utils import Conv1D
 
 from pcft.files import replacing, write_json
 from pcft.lora import Adapters
@@ -33,7 +32,7 @@ def write(adapters: Adapters, client: int, folder: Path, *, base: str, prefix: s
         "lora_alpha": adapters.alpha,
         "lora_dropout": adapters.dropout,
         "target_modules": sorted({f"{prefix}.{name}" for name in adapters.modules}),
-        "fan_in_fan_out": any(isinstance(module.base, Conv1D) for module in adapters.modules.values()),
+        "fan_in_fan_out": any(module.transposed for module in adapters.modules.values()),
         "bias": "none",
         "inference_mode": True,
     }

@@ -7,16 +7,18 @@ the project's keyed masks instead of torch's global generator.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
 import transformers
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from pcft.attention import attention
 from pcft.dropout import Dropout, Noise
 from pcft.errors import PcftError
+from pcft.frozen import Frozen
+from pcft.norms import replace_norms
 
 Precision = Literal["auto", "bfloat16", "float32"]
 ATTENTION = "pcft"
@@ -29,6 +31,7 @@ class Backbone:
     Attributes:
         body: the model without its head; modules inside it may be wrapped by adapters.
         head: the output embedding, [vocabulary, d].
+        logits: the product with it, [rows, d] -> [rows, vocabulary].
         noise: the keys that all dropouts follow; dropout is off while it holds none.
         prefix: the body's name within the whole model.
     """
@@ -37,6 +40,7 @@ class Backbone:
         model.requires_grad_(False).eval()
         self.body: nn.Module = model.base_model
         self.head: Tensor = model.get_output_embeddings().weight
+        self.logits = Frozen(self.head.detach().mT)
         self.noise = noise
         self.prefix: str = model.base_model_prefix
         self._check(model, length)
@@ -55,7 +59,7 @@ class Backbone:
         """
         generator = torch.Generator().manual_seed(0)
         probe = torch.randint(model.config.vocab_size, (1, length), generator=generator).to(self.head.device)
-        ours = F.linear(self.hidden(probe), self.head).float()
+        ours = self.logits(self.hidden(probe)[0])[None].float()
         model.set_attn_implementation("eager")
         replaceable = model.config._attn_implementation == "eager"  # otherwise it never asked for our attention either
         theirs = model(input_ids=probe, use_cache=False).logits.float()
@@ -78,12 +82,15 @@ def load(folder: Path, *, length: int, dropout: float, precision: Precision, dev
         PcftError: the folder holds no causal language model that can be used.
     """
     transformers.utils.logging.disable_progress_bar()
-    transformers.AttentionInterface.register(ATTENTION, _attention)
+    transformers.AttentionInterface.register(ATTENTION, attention)
     try:
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
         rates = [name for name in RATES if isinstance(rate := getattr(config, name, None), float) and rate > 0]
         for name in rates:
             setattr(config, name, dropout)
+        for name in ("activation_function", "hidden_act", "hidden_activation"):
+            if getattr(config, name, None) == "gelu_new":
+                setattr(config, name, "gelu_pytorch_tanh")  # the same function in one kernel
         model = transformers.AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,
@@ -99,6 +106,7 @@ def load(folder: Path, *, length: int, dropout: float, precision: Precision, dev
         raise PcftError(f"training.sequence_length is {length}; the base model {folder} takes at most {longest}")
     noise = Noise()
     _key_dropouts(model, noise)
+    replace_norms(model)
     if dropout > 0 and rates and not any(isinstance(module, Dropout) for module in model.modules()):
         raise PcftError(f"{folder}: {type(model).__name__} applies dropout in a way that cannot be keyed; set training.dropout to 0")
     return Backbone(model.to(device), noise, length)
@@ -122,34 +130,3 @@ def _key_dropouts(model: nn.Module, noise: Noise) -> None:
             setattr(model.get_submodule(parent), leaf, Dropout(module.p, noise, name))
         elif isinstance(rate := getattr(module, "attention_dropout", None), float) and rate > 0:
             module.attn_dropout = Dropout(rate, noise, f"{name}.attn_dropout")
-
-
-def _attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    **_: Any,
-) -> tuple[Tensor, None]:
-    """Causal attention, [rows, heads, t, d] -> [rows, t, heads, d], with keyed dropout on its weights.
-
-    It is written out where torch's fused kernel cannot serve: it takes no masks of ours, and on a CPU in bfloat16
-    forward and backward pass together take it longer than these four products (benchmarks/kernels.py).
-    """
-    rows, heads, t, d = query.shape
-    groups = heads // key.shape[1]
-    if groups > 1:
-        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    scaling = d**-0.5 if scaling is None else scaling
-    dropout = getattr(module, "attn_dropout", None)
-    dropping = dropout is not None and dropout.active
-    if query.is_cuda and not dropping:
-        return F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling).transpose(1, 2).contiguous(), None
-    later = torch.full((t, t), float("-inf"), dtype=query.dtype, device=query.device).triu_(1)
-    q, k, v = (x.reshape(rows * heads, t, d) for x in (query, key, value))
-    weights = torch.baddbmm(later[None], q, k.transpose(1, 2), alpha=scaling).softmax(-1)
-    if dropout is not None and dropping:
-        weights = dropout(weights)
-    return torch.bmm(weights, v).view(rows, heads, t, d).transpose(1, 2).contiguous(), None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,9 +39,15 @@ def training_batch(texts: Sequence[Tensor], *, count: int, length: int, seed: in
     return torch.stack(inputs), torch.stack(targets)
 
 
-def windows_per_pass(tokens_per_pass: int, clients: int, length: int) -> int:
-    """Return how many windows of each client fit into one pass of at most `tokens_per_pass` tokens; at least one."""
-    return max(1, tokens_per_pass // (clients * length))
+def passes(tokens_per_pass: int, clients: int, windows: int, length: int) -> Iterator[tuple[slice, slice]]:
+    """Yield which clients' which windows share a pass of at most `tokens_per_pass` tokens, but at least one window.
+
+    All clients share a pass if there is room for a window of each, else groups of them take turns.
+    """
+    room = max(1, tokens_per_pass // length)
+    for first in range(0, windows, step := max(1, room // clients)):
+        for client in range(0, clients, room):
+            yield slice(client, min(client + room, clients)), slice(first, min(first + step, windows))
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from pcft.backbone import Backbone
-from pcft.batches import Grid, windows_per_pass
+from pcft.batches import Grid, passes
 from pcft.lora import Adapters
-from pcft.losses import CHUNK, score
+from pcft.losses import score
 from pcft.trust import Predictions
+
+POSITIONS = 128  # whose logits are compared at once, of all clients together
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,17 @@ def evaluate(backbone: Backbone, adapters: Adapters, texts: Grid, *, tokens_per_
         tokens_per_pass: bounds memory; it does not change results beyond rounding.
     """
     clients, windows, length = texts.inputs.shape
-    batch_size = windows_per_pass(tokens_per_pass, clients, length)
+    served = torch.arange(clients) if served is None else served
     loss = torch.zeros(clients, dtype=torch.float64)
     hits = torch.zeros(clients, dtype=torch.float64)
-    with _Serving(backbone, adapters, served):
-        for start in range(0, windows, batch_size):
-            part = slice(start, start + batch_size)
-            hidden = backbone.hidden(texts.inputs[:, part].reshape(-1, length))
-            losses, right = score(hidden.flatten(0, 1), backbone.head, texts.targets[:, part].reshape(-1))
-            counted = texts.counted[:, part].reshape(clients, -1)
-            loss += torch.where(counted, losses.view(clients, -1).double(), 0).sum(1).cpu()
-            hits += (right.view(clients, -1) & counted).sum(1).cpu()
+    backbone.noise.clear()
+    for slots, part in passes(tokens_per_pass, clients, windows, length):
+        with adapters.serving(served[slots]):
+            hidden = backbone.hidden(texts.inputs[slots, part].reshape(-1, length))
+        losses, right = score(hidden.flatten(0, 1), backbone.logits, texts.targets[slots, part].reshape(-1))
+        counted = texts.counted[slots, part].flatten(1)
+        loss[slots] += torch.where(counted, losses.view(counted.shape).double(), 0).sum(1).cpu()
+        hits[slots] += (right.view(counted.shape) & counted).sum(1).cpu()
     tokens = texts.tokens.cpu()
     return Scores(loss / tokens, hits / tokens, tokens)
 
@@ -81,7 +81,15 @@ def cross_losses(
 
 @torch.no_grad()
 def predict(
-    backbone: Backbone, adapters: Adapters, text: Grid, who: Tensor, *, kept: int, last_only: bool, log_probabilities: bool
+    backbone: Backbone,
+    adapters: Adapters,
+    text: Grid,
+    who: Tensor,
+    *,
+    kept: int,
+    last_only: bool,
+    log_probabilities: bool,
+    tokens_per_pass: int,
 ) -> Predictions:
     """Return the largest next-token logits of the clients in `who` (int64 [n]) on one shared text.
 
@@ -91,43 +99,33 @@ def predict(
         last_only: look at each window's last position alone.
         log_probabilities: normalise the logits, and let what is not kept share the rest of the mass evenly;
             otherwise raw logits, what is not kept counting as 0.
+        tokens_per_pass: bounds memory; it does not change results beyond rounding.
     """
-    n, vocabulary = len(who), len(backbone.head)
-    kept = min(kept, vocabulary)
-    values, indices, rest = [], [], []
-    with _Serving(backbone, adapters, who):
-        for window in range(text.inputs.shape[1]):
-            positions = text.counted[0, window].nonzero().squeeze(1)
-            if last_only:
-                positions = positions[-1:]
-            hidden = backbone.hidden(text.inputs[:, window].expand(n, -1))[:, positions]
-            for part in torch.split(hidden, max(1, CHUNK // n), dim=1):
-                logits = F.linear(part.contiguous(), backbone.head)  # a product with strides is many times slower on a CPU
-                top, left = _largest(logits.float(), kept, log_probabilities)
-                values.append(top.values)
-                indices.append(top.indices)
-                rest.append(left)
-    return Predictions(torch.cat(values, 1), torch.cat(indices, 1), torch.cat(rest, 1), vocabulary)
+    length, vocabulary = text.inputs.shape[-1], len(backbone.head)
+    backbone.noise.clear()
+    found = []
+    for slots, _ in passes(tokens_per_pass, len(who), 1, length):
+        with adapters.serving(who[slots]):
+            hidden = torch.cat([_counted(backbone, text, window, len(who[slots]), last_only) for window in range(text.inputs.shape[1])], 1)
+        parts = []
+        for part in torch.split(hidden, max(1, POSITIONS // len(hidden)), dim=1):
+            logits = backbone.logits(part.reshape(-1, part.shape[-1])).view(*part.shape[:2], -1)
+            parts.append(_largest(logits.float(), min(kept, vocabulary), log_probabilities))
+        found.append([torch.cat(kind, 1) for kind in zip(*parts, strict=True)])
+    values, indices, rest = (torch.cat(kind) for kind in zip(*found, strict=True))
+    return Predictions(values, indices, rest, vocabulary)
 
 
-def _largest(logits: Tensor, kept: int, log_probabilities: bool) -> tuple[Any, Tensor]:
-    """Return the `kept` largest of logits [N, positions, V], and what each other token counts as, [N, positions]."""
+def _counted(backbone: Backbone, text: Grid, window: int, slots: int, last_only: bool) -> Tensor:
+    """Return every slot's hidden states at the counted positions of a window, or the last of them, [slots, positions, d]."""
+    positions = text.counted[0, window].nonzero().squeeze(1)
+    return backbone.hidden(text.inputs[:, window].expand(slots, -1))[:, positions[-1:] if last_only else positions]
+
+
+def _largest(logits: Tensor, kept: int, log_probabilities: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the `kept` largest of logits [n, positions, V], their tokens, and what each other token counts as, [n, positions]."""
     if not log_probabilities:
-        return logits.topk(kept, -1), torch.zeros_like(logits[..., 0])
-    top = logits.log_softmax(-1).topk(kept, -1)
-    mass = (1 - top.values.exp().sum(-1)).clamp_min(1e-9)  # rounding may leave less than nothing
-    return top, (mass / max(logits.shape[-1] - kept, 1)).log()
-
-
-class _Serving:
-    """Point the passes in the block at the clients in `served`, with dropout off."""
-
-    def __init__(self, backbone: Backbone, adapters: Adapters, served: Tensor | None) -> None:
-        self.backbone, self.adapters, self.served = backbone, adapters, served
-
-    def __enter__(self) -> None:
-        self.backbone.noise.clear()
-        self.adapters.served = None if self.served is None else self.served.to(self.backbone.head.device)
-
-    def __exit__(self, *_: object) -> None:
-        self.adapters.served = None
+        return *logits.topk(kept, -1), torch.zeros_like(logits[..., 0])
+    values, tokens = logits.log_softmax(-1).topk(kept, -1)
+    mass = (1 - values.exp().sum(-1)).clamp_min(1e-9)  # rounding may leave less than nothing
+    return values, tokens, (mass / max(logits.shape[-1] - kept, 1)).log()

@@ -118,7 +118,8 @@ class Exchange:
     def _predictions(self, who: Tensor) -> tuple[Predictions, Tensor]:
         text = self._shared_text()
         kept, normalised = self.strategy.kept_logits, self.strategy.variant == "default"
-        seen = predict(self.backbone, self.adapters, text, who, kept=kept, last_only=self._last_only, log_probabilities=normalised)
+        how: dict[str, Any] = {"kept": kept, "last_only": self._last_only, "log_probabilities": normalised}
+        seen = predict(self.backbone, self.adapters, text, who, **how, tokens_per_pass=self.tokens_per_pass)
         return seen, text.tokens.cpu().expand(len(who))
 
     def _shared_text(self) -> Grid:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pcft import adapter_files, checkpoints
+from pcft.allocator import keep_freed_memory
 from pcft.backbone import Backbone, load
 from pcft.batches import grid
 from pcft.config.experiments import Run
@@ -82,6 +83,7 @@ class Session:
     """A base model, its clients' adapters and texts, and the records of one call."""
 
     def __init__(self, job: Job) -> None:
+        keep_freed_memory()
         self.job, self.run, self.ledger = job, job.run, Ledger()
         with self.ledger.phase("load"):
             self.manifest = read_manifest(job.corpus)

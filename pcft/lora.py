@@ -13,50 +13,81 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from pcft import seeding
-from pcft.dropout import Dropout, Noise
+from pcft.dropout import Dropout, Noise, select, select_
 from pcft.errors import PcftError
+from pcft.frozen import Frozen
 
 Initial = Literal["shared", "own", "reference"]
-
-
-def features(module: nn.Module) -> tuple[int, int]:
-    """Return (in, out) of a linear module: `nn.Linear` stores its weight as [out, in], GPT-2's `Conv1D` as [in, out]."""
-    if isinstance(module, Conv1D):
-        return module.weight.shape[0], module.weight.shape[1]
-    assert isinstance(module, nn.Linear)
-    return module.in_features, module.out_features
 
 
 class StackedLinear(nn.Module):
     """A frozen linear module with one low-rank update for each client."""
 
-    def __init__(self, base: nn.Module, place: str, owner: Adapters) -> None:
+    def __init__(self, base: nn.Linear | Conv1D, place: str, owner: Adapters) -> None:
         super().__init__()
         n, r = owner.clients, owner.rank
-        width, height = features(base)
-        self.base = base
+        self.transposed = isinstance(base, Conv1D)  # GPT-2's own, whose weight is [in, out] instead of [out, in]
+        self.base = Frozen(base.weight.detach() if self.transposed else base.weight.detach().mT, base.bias)
+        width, height = self.base.features
         self.A = nn.Parameter(torch.zeros(n, width, r))
         self.B = nn.Parameter(torch.zeros(n, r, height))
         self.scale = owner.scale
         self.dropout = Dropout(owner.dropout, owner.noise, place)
-        self._owner = [owner]  # in a list, so that torch does not take the owner for a submodule
+        self.served: list[Tensor] = []  # A and B of the slots, [S, in, r] and [S, r, out]; empty for all clients in order
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x, [S*b, t, in], to [S*b, t, out], each slot through its own client's update."""
-        served = self._owner[0].served
-        A, B = self.A.to(x.dtype), self.B.to(x.dtype)
-        if served is not None:
-            A, B = A[served], B[served]
-        out = self.base(x)
-        low = torch.bmm(self.dropout(x).reshape(len(A), -1, x.shape[-1]), A)  # [S, b*t, r]
-        return torch.baddbmm(out.view(len(B), -1, out.shape[-1]), low, B, alpha=self.scale).view(out.shape)
+        A, B = (factor.to(x.dtype) for factor in self.served or (self.A, self.B))
+        kept = self.dropout.kept(x)
+        scale = self.scale if kept is None else self.scale * self.dropout.scale
+        result: Tensor = _Updated.apply(x, A, B, self.base, kept, scale)  # type: ignore[no-untyped-call]
+        return result
+
+
+class _Updated(torch.autograd.Function):
+    """x W + bias + scale (x A) B for every slot, with x's dropped elements left out of the update.
+
+    Written out because autograd would hold and add whole activations several times more: here the update goes into the output, and
+    its gradient into the input's, in place.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, A: Tensor, B: Tensor, base: Frozen, kept: Tensor | None, scale: float) -> Tensor:
+        selected = (x if kept is None else select(x, kept)).reshape(len(A), -1, x.shape[-1])
+        low = torch.bmm(selected, A)  # [S, b*t, r]
+        out = base(x.reshape(-1, x.shape[-1]))
+        out.view(len(B), -1, out.shape[-1]).baddbmm_(low, B, alpha=scale)
+        ctx.save_for_backward(selected, low, A, B, kept)
+        ctx.base, ctx.scale = base, scale
+        return out.view(*x.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        selected, low, A, B, kept = ctx.saved_tensors
+        rows = upstream[0].reshape(-1, B.shape[-1])
+        slotted = rows.view(len(B), -1, B.shape[-1])
+        to_low = torch.bmm(slotted, (B * ctx.scale).mT)
+        to_x = to_A = to_B = None
+        if ctx.needs_input_grad[1]:
+            to_A = torch.bmm(selected.mT, to_low)
+        if ctx.needs_input_grad[2]:
+            to_B = torch.bmm(low.mT, slotted).mul_(ctx.scale)
+        if ctx.needs_input_grad[0]:
+            to_x = ctx.base.back(rows).view(selected.shape)
+            if kept is None:
+                to_x.baddbmm_(to_low, A.mT)
+            else:
+                to_x += select_(torch.bmm(to_low, A.mT), kept.view(selected.shape))
+            to_x = to_x.view(*upstream[0].shape[:-1], -1)
+        return to_x, to_A, to_B, None, None, None
 
 
 class Adapters:
@@ -64,7 +95,6 @@ class Adapters:
 
     Attributes:
         modules: module name -> its stacked linear; `A` is [N, in, r] and `B` is [N, r, out], float32.
-        served: which client each slot of the next pass belongs to (int64 [S]), or None for all in order.
         noise: the keys that the dropouts of model and adapters follow.
     """
 
@@ -92,7 +122,6 @@ class Adapters:
         self.clients, self.rank, self.alpha, self.dropout = clients, rank, alpha, dropout
         self.scale = alpha / rank
         self.noise = noise
-        self.served: Tensor | None = None
         self.modules: dict[str, StackedLinear] = {}
         model.requires_grad_(False)
         linear = {name: m for name, m in model.named_modules() if isinstance(m, (nn.Linear, Conv1D))}
@@ -103,12 +132,28 @@ class Adapters:
         for name, base in linear.items():
             parent, _, leaf = name.rpartition(".")
             if targets is None or leaf in targets:
-                if features(base)[0] < rank:
-                    raise PcftError(f"adapters.rank: is {rank}, but the model's {name} takes only {features(base)[0]} inputs")
                 self.modules[name] = StackedLinear(base, name, self)
+                if (width := self.modules[name].base.features[0]) < rank:
+                    raise PcftError(f"adapters.rank: is {rank}, but the model's {name} takes only {width} inputs")
                 setattr(model.get_submodule(parent), leaf, self.modules[name])
                 for side in "AB":
                     getattr(self.modules[name], side).requires_grad_(side in trained)
+
+    @contextmanager
+    def serving(self, clients: Tensor | slice) -> Iterator[None]:
+        """Let slot i of the passes within be client `clients[i]` (int64 [S], or a slice); their gradients are added up at the end."""
+        for module in self.modules.values():
+            module.served = [p.detach()[clients].requires_grad_(p.requires_grad) for p in (module.A, module.B)]
+        try:
+            yield
+            for module in self.modules.values():
+                for parameter, factor in zip((module.A, module.B), module.served, strict=True):
+                    if factor.grad is not None:
+                        parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                        parameter.grad[clients] += factor.grad
+        finally:
+            for module in self.modules.values():
+                module.served = []
 
     def initialise(self, initial: Initial, *, seed: int) -> None:
         """Draw A uniformly and set B to zero, so that every client starts as the base model.

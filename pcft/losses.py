@@ -6,30 +6,36 @@ it is formed in place, chunk by chunk, in the forward pass.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-CHUNK = 128  # positions whose logits are in memory at once
+from pcft.frozen import Frozen
+
+CHUNK = 512  # positions whose logits are in memory at once, in the type of the head
+BLOCK = 16  # of these, positions that are worked on in float32 at once on a CPU, while they are in the cache
 
 
 class _WeightedCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, hidden: Tensor, head: Frozen, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         losses = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
         gradient = torch.empty_like(hidden)
-        for start in range(0, len(hidden), CHUNK):
-            part = slice(start, start + CHUNK)
-            logits = F.linear(hidden[part], head).float()
-            target, weight = targets[part, None], weights[part, None]
-            chosen = logits.gather(-1, target)
-            largest = logits.amax(-1, keepdim=True)
-            total = logits.sub_(largest).exp_().sum(-1, keepdim=True)
-            losses[part] = (total.log() + largest - chosen).squeeze(-1)
-            logits.mul_(weight / total).scatter_add_(-1, target, -weight)  # weight * (softmax - one-hot)
-            torch.mm(logits.to(head.dtype), head, out=gradient[part])
+        for chunk in _slices(0, len(hidden), CHUNK):
+            logits = head(hidden[chunk])
+            for part in _slices(chunk.start, chunk.stop, _block(hidden)):
+                target, weight = targets[part, None], weights[part, None]
+                rows = logits[part.start - chunk.start : part.stop - chunk.start]
+                wide = rows.float()  # the same memory if it is float32 already
+                chosen = wide.gather(-1, target)
+                largest = wide.amax(-1, keepdim=True)
+                total = wide.sub_(largest).exp_().sum(-1, keepdim=True)
+                losses[part] = (total.log() + largest - chosen).squeeze(-1)
+                wide.mul_(weight / total).scatter_add_(-1, target, -weight)  # weight * (softmax - one-hot)
+                rows.copy_(wide)
+            gradient[chunk] = head.back(logits)
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(losses)
         return losses @ weights, losses
@@ -40,12 +46,12 @@ class _WeightedCrossEntropy(torch.autograd.Function):
         return gradient * upstream[0], None, None, None
 
 
-def weighted_cross_entropy(hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def weighted_cross_entropy(hidden: Tensor, head: Frozen, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Return (Σ weight · loss, loss of each position), of which only the sum carries a gradient.
 
     Args:
         hidden: last hidden states, [positions, d].
-        head: the frozen output embedding, [vocabulary, d], in the same type.
+        head: the product with the output embedding, in the same type.
         targets: next-token ids, int64 [positions].
         weights: float32 [positions].
     """
@@ -54,16 +60,24 @@ def weighted_cross_entropy(hidden: Tensor, head: Tensor, targets: Tensor, weight
 
 
 @torch.no_grad()
-def score(hidden: Tensor, head: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def score(hidden: Tensor, head: Frozen, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Return the loss (nats, float32) and whether the best guess was right (bool) of each position."""
     losses, hits = [], []
-    for start in range(0, len(hidden), CHUNK):
-        part = slice(start, start + CHUNK)
-        target = targets[part, None]
-        logits = F.linear(hidden[part], head).float()
-        chosen = logits.gather(-1, target).squeeze(-1)
-        largest, guess = logits.max(-1)
-        total = logits.sub_(largest[:, None]).exp_().sum(-1)
-        losses.append(total.log() + largest - chosen)
-        hits.append(guess == targets[part])
+    for chunk in _slices(0, len(hidden), CHUNK):
+        logits = head(hidden[chunk])
+        for part in _slices(chunk.start, chunk.stop, _block(hidden)):
+            wide = logits[part.start - chunk.start : part.stop - chunk.start].float()
+            chosen = wide.gather(-1, targets[part, None]).squeeze(-1)
+            largest, guess = wide.max(-1)
+            total = wide.sub_(largest[:, None]).exp_().sum(-1)
+            losses.append(total.log() + largest - chosen)
+            hits.append(guess == targets[part])
     return torch.cat(losses), torch.cat(hits)
+
+
+def _slices(start: int, stop: int, size: int) -> Iterator[slice]:
+    return (slice(first, min(first + size, stop)) for first in range(start, stop, size))
+
+
+def _block(hidden: Tensor) -> int:
+    return BLOCK if hidden.device.type == "cpu" else CHUNK

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pcft.backbone import Backbone
-from pcft.batches import training_batch, windows_per_pass
+from pcft.batches import passes, training_batch
 from pcft.config.experiments import Training
 from pcft.errors import PcftError
 from pcft.lora import Adapters
@@ -40,7 +40,7 @@ class Trainer:
         self, backbone: Backbone, adapters: Adapters, texts: Sequence[Tensor], training: Training, *, seed: int, tokens_per_pass: int
     ) -> None:
         self.backbone, self.adapters, self.texts, self.training, self.seed = backbone, adapters, texts, training, seed
-        self.windows = windows_per_pass(tokens_per_pass, len(texts), training.sequence_length)
+        self.tokens_per_pass = tokens_per_pass
         trained = [p for p in adapters.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
             trained, lr=training.learning_rate, betas=training.betas, weight_decay=training.weight_decay, fused=True
@@ -60,16 +60,17 @@ class Trainer:
         n, length, count = self.adapters.clients, self.training.sequence_length, self.training.batch_size * self.training.accumulation
         inputs, targets = training_batch(self.texts, count=count, length=length, seed=self.seed, iteration=iteration)
         losses = torch.zeros(n, device=inputs.device)
-        for start in range(0, count, self.windows):
-            rows = range(start, min(start + self.windows, count))
-            names = [("dropout", client, iteration, row) for client in range(n) for row in rows]
+        for clients, rows in passes(self.tokens_per_pass, n, count, length):
+            names = [
+                ("dropout", client, iteration, row) for client in range(clients.start, clients.stop) for row in range(rows.start, rows.stop)
+            ]
             self.backbone.noise.set(names, self.seed, inputs.device)
-            part = slice(rows.start, rows.stop)
-            hidden = self.backbone.hidden(inputs[:, part].flatten(0, 1)).flatten(0, 1)
-            weight = torch.full((len(hidden),), 1 / self.tokens, device=inputs.device)
-            total, each = weighted_cross_entropy(hidden, self.backbone.head, targets[:, part].flatten(), weight)
-            torch.autograd.backward(total)
-            losses += each.view(n, -1).sum(1) / self.tokens
+            with self.adapters.serving(clients):
+                hidden = self.backbone.hidden(inputs[clients, rows].flatten(0, 1)).flatten(0, 1)
+                weight = torch.full((len(hidden),), 1 / self.tokens, device=inputs.device)
+                total, each = weighted_cross_entropy(hidden, self.backbone.logits, targets[clients, rows].flatten(), weight)
+                torch.autograd.backward(total)
+            losses[clients] += each.view(clients.stop - clients.start, -1).sum(1) / self.tokens
         if not losses.isfinite().all():
             client = int((~losses.isfinite()).nonzero()[0])
             raise PcftError(

@@ -8,6 +8,7 @@ import torch
 import transformers
 
 from pcft import backbone
+from pcft.attention import attention
 from pcft.backbone import Backbone
 from pcft.errors import PcftError
 from tests.conftest import CPU, tiny
@@ -37,11 +38,11 @@ def test_dropout_reaches_embedding_attention_and_residual(load: Callable[..., Ba
     found = {name.rpartition(".")[2]: m for name, m in base.body.named_modules() if isinstance(m, backbone.Dropout)}
     assert set(found) == {"drop", "attn_dropout", "resid_dropout", "dropout"}
     assert all(m.scale == pytest.approx(1 / 0.75, rel=1e-4) for m in found.values())
-    attention = base.body.get_submodule("h.0.attn")
+    module = base.body.get_submodule("h.0.attn")
     q = k = torch.randn(3, 4, 20, 8, generator=torch.Generator().manual_seed(0))
     values = torch.ones_like(q)
     base.noise.set([("dropout", 0, 0, r) for r in range(3)], 0)
-    out, _ = backbone._attention(attention, q, k, values, None)
+    out, _ = attention(module, q, k, values, None)
     rows = out[..., 0]  # sums of kept weights: 1 on average, not 1 each
     assert rows.mean() == pytest.approx(1, abs=0.1)
     assert rows.std() > 0.05
@@ -50,7 +51,7 @@ def test_dropout_reaches_embedding_attention_and_residual(load: Callable[..., Ba
 def test_written_out_attention_is_torchs() -> None:
     q = torch.randn(2, 4, 9, 8, generator=torch.Generator().manual_seed(0))
     kv = torch.randn(2, 2, 9, 8, generator=torch.Generator().manual_seed(1))
-    ours, _ = backbone._attention(torch.nn.Module(), q, kv, kv, None)
+    ours, _ = attention(torch.nn.Module(), q, kv, kv, None)
     theirs = torch.nn.functional.scaled_dot_product_attention(q, kv, kv, is_causal=True, enable_gqa=True)
     torch.testing.assert_close(ours, theirs.transpose(1, 2))
 

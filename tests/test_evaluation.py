@@ -36,8 +36,8 @@ def test_every_token_counts_once(case: tuple[Backbone, Grid]) -> None:
     scores = evaluate(base, adapters, texts, tokens_per_pass=96)
     assert scores.tokens.tolist() == [39, 46, 53]
     for client, text in enumerate(client_texts(3)):
-        adapters.served = torch.tensor([client])
-        assert float(scores.loss[client]) == pytest.approx(plain_loss(base, text[: 40 + 7 * client], 16), rel=1e-5)
+        with adapters.serving(torch.tensor([client])):
+            assert float(scores.loss[client]) == pytest.approx(plain_loss(base, text[: 40 + 7 * client], 16), rel=1e-5)
     torch.testing.assert_close(scores.perplexity, scores.loss.exp())
 
 
@@ -45,7 +45,7 @@ def test_tokens_per_pass_changes_nothing_and_dropout_is_off(case: tuple[Backbone
     base, texts = case
     adapters = attach(base, 3, dropout=0.5)
     base.noise.set([("dropout", c, 0, 0) for c in range(3)], 0)
-    results = [evaluate(base, adapters, texts, tokens_per_pass=48 * size) for size in (1, 3, 100)]
+    results = [evaluate(base, adapters, texts, tokens_per_pass=int(48 * size)) for size in (1 / 3, 2 / 3, 1, 3, 100)]
     for other in results[1:]:
         torch.testing.assert_close(other.loss, results[0].loss, rtol=1e-6, atol=0)
         assert torch.equal(other.accuracy, results[0].accuracy)
@@ -58,7 +58,6 @@ def test_cross_losses_are_the_naive_loops(case: tuple[Backbone, Grid]) -> None:
     for reader in range(3):
         served = torch.full((3,), reader)
         torch.testing.assert_close(matrix[:, reader], evaluate(base, adapters, texts, tokens_per_pass=96, served=served).loss)
-    assert adapters.served is None
     two = torch.tensor([2, 0])
     few = cross_losses(base, adapters, texts.of(two), two, tokens_per_pass=96)
     torch.testing.assert_close(few, matrix[two][:, two])
@@ -73,13 +72,13 @@ def test_predictions_against_whole_logits(case: tuple[Backbone, Grid], careful: 
     base, _ = case
     adapters = attach(base, 3)
     text = grid([client_texts(1)[0][:40]], 16)  # windows of 16, 16 and 7 tokens
-    found = predict(base, adapters, text, torch.arange(3), kept=5, last_only=not careful, log_probabilities=careful)
+    found = predict(base, adapters, text, torch.arange(3), kept=5, last_only=not careful, log_probabilities=careful, tokens_per_pass=32)
     dense = []
     for client in range(3):
-        adapters.served = torch.tensor([client])
         rows = []
         for window, size in enumerate((16, 16, 7)):
-            logits = base.hidden(text.inputs[0, window : window + 1])[0, :size] @ base.head.T
+            with adapters.serving(torch.tensor([client])):
+                logits = base.hidden(text.inputs[0, window : window + 1])[0, :size] @ base.head.T
             logits = logits.log_softmax(-1) if careful else logits[-1:]
             top = logits.topk(5, -1)
             rest = ((1 - top.values.exp().sum(-1)) / 395).log() if careful else torch.zeros(len(logits))
@@ -94,5 +93,5 @@ def test_predictions_against_whole_logits(case: tuple[Backbone, Grid], careful: 
     assert found.values.shape == (3, 39 if careful else 3, 5)
     torch.testing.assert_close(prediction_distance(found), expected, rtol=1e-4, atol=1e-4)
     two = torch.tensor([2, 0])
-    few = predict(base, adapters, text, two, kept=5, last_only=not careful, log_probabilities=careful)
+    few = predict(base, adapters, text, two, kept=5, last_only=not careful, log_probabilities=careful, tokens_per_pass=32)
     torch.testing.assert_close(prediction_distance(few), expected[two][:, two], rtol=1e-4, atol=1e-4)

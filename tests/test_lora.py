@@ -44,11 +44,27 @@ def test_served_slots(load: Callable[..., Backbone]) -> None:
     base = load()
     adapters = attach(base, 3)
     rows = TOKENS.repeat_interleave(2, 0)  # two windows a slot
-    adapters.served = torch.tensor([2, 0, 1])
-    mixed = base.hidden(rows)
+    with adapters.serving(torch.tensor([2, 0, 1])):
+        mixed = base.hidden(rows)
     for slot, client in enumerate([2, 0, 1]):
-        adapters.served = torch.tensor([client])
-        torch.testing.assert_close(mixed[2 * slot : 2 * slot + 2], base.hidden(rows[2 * slot : 2 * slot + 2]))
+        with adapters.serving(torch.tensor([client])):
+            torch.testing.assert_close(mixed[2 * slot : 2 * slot + 2], base.hidden(rows[2 * slot : 2 * slot + 2]))
+
+
+def test_serving_adds_up_gradients(load: Callable[..., Backbone]) -> None:
+    """In groups or all at once, as autograd without it."""
+    base = load()
+    adapters = attach(base, 3)
+    parameters = list(adapters.parameters())
+    base.hidden(TOKENS).square().sum().backward()
+    expected = [p.grad for p in parameters]
+    for groups in ([slice(0, 3)], [slice(0, 2), slice(2, 3)], [slice(2, 3), slice(0, 2)]):
+        for parameter in parameters:
+            parameter.grad = None
+        for clients in groups:
+            with adapters.serving(clients):
+                base.hidden(TOKENS[clients]).square().sum().backward()
+        torch.testing.assert_close([p.grad for p in parameters], expected)
 
 
 @torch.no_grad()

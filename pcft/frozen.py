@@ -1,0 +1,46 @@
+"""Products with weights that are never trained."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+
+class Frozen:
+    """x W + bias, and the way back g Wᵀ, for a weight [in, out] that stays what it is.
+
+    oneDNN, which multiplies bfloat16 matrices on a CPU, lays a weight out anew in each call. Here that is done once for either
+    direction (benchmarks/kernels.py), so that only the laid-out weights need be kept.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self.features = (weight.shape[0], weight.shape[1])
+        self.bias = bias
+        self._packed = _can_pack(weight)
+        self._ahead: Any = _pack(weight.mT) if self._packed else weight
+        self._back: Any = _pack(weight) if self._packed else weight.mT
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map x, [rows, in], to [rows, out]."""
+        if self._packed:
+            return _multiply(x, self._ahead, self.bias)
+        return torch.mm(x, self._ahead) if self.bias is None else torch.addmm(self.bias, x, self._ahead)
+
+    def back(self, gradient: Tensor) -> Tensor:
+        """Map the output's gradient, [rows, out], to the input's, [rows, in]."""
+        return _multiply(gradient, self._back, None) if self._packed else torch.mm(gradient, self._back)
+
+
+def _can_pack(weight: Tensor) -> bool:
+    return weight.device.type == "cpu" and weight.dtype is torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _pack(weight: Tensor) -> Any:
+    """Lay out a weight [out, in]; these are the operations that torch's own compiler calls for frozen weights."""
+    return torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), None)
+
+
+def _multiply(x: Tensor, packed: Any, bias: Tensor | None) -> Tensor:
+    return cast(Tensor, torch.ops.mkldnn._linear_pointwise(x.contiguous(), packed, bias, "none", [], ""))
