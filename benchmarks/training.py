@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import math
 import resource
 import sys
 import tempfile
@@ -35,6 +34,7 @@ from pcft.lora import Adapters
 from pcft.training import Trainer
 
 RANK, ALPHA, LORA_DROPOUT = 4, 32, 0.1
+PRODUCTS = 100
 MODELS = {"gpt2": gpt2, "smollm2": smollm2}
 
 
@@ -152,20 +152,22 @@ class Plain:
 
 
 def matrix_product(size: int, device: torch.device) -> tuple[Callable[[], Any], float]:
-    """Return a product of bfloat16 matrices that is large enough to be at its best, and its FLOPs."""
+    """Return products of bfloat16 matrices that are large enough to be at their best, about as long as an iteration, and their FLOPs."""
     a, b = (torch.randn(size, size, device=device).bfloat16() for _ in range(2))
+    out = torch.empty_like(a)
 
     def work() -> None:
-        torch.mm(a, b)
+        for _ in range(PRODUCTS):
+            torch.mm(a, b, out=out)
         if device.type == "cuda":
             torch.cuda.synchronize()
 
-    return work, 2.0 * size**3
+    return work, 2.0 * size**3 * PRODUCTS
 
 
 def needed(backbone: Backbone, adapters: Adapters, case: Case) -> float:
     """Return the FLOPs of an iteration's frozen products: 4 a parameter and token, and attention's (causal: half of all pairs)."""
-    linear = sum(math.prod(module.base.features) for module in adapters.modules.values())
+    linear = sum(module.A.shape[1] * module.B.shape[2] for module in adapters.modules.values())
     config: Any = backbone.body.config
     attention = 2.0 * config.num_hidden_layers * config.hidden_size * case.length  # forward: 2 products x 2 FLOPs x length / 2 keys
     return float(case.tokens * (4 * (linear + backbone.head.numel()) + 3 * attention))

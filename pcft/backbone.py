@@ -106,7 +106,8 @@ def load(folder: Path, *, length: int, dropout: float, precision: Precision, dev
         raise PcftError(f"training.sequence_length is {length}; the base model {folder} takes at most {longest}")
     noise = Noise()
     _key_dropouts(model, noise)
-    replace_norms(model)
+    if device.type == "cpu":
+        replace_norms(model)
     if dropout > 0 and rates and not any(isinstance(module, Dropout) for module in model.modules()):
         raise PcftError(f"{folder}: {type(model).__name__} applies dropout in a way that cannot be keyed; set training.dropout to 0")
     return Backbone(model.to(device), noise, length)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from pcft import seeding
 
-TILE = 1 << 18  # words made at once on a CPU
+TILE = 1 << 20  # words made at once on a CPU
 LANES = 2  # 16-bit random numbers in one 32-bit word: rates are exact to 1/65536
 
 

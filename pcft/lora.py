@@ -2,11 +2,7 @@
 
 For a frozen weight W, client i computes W x + (alpha / r) B_i A_i x (paper, section 2; Hu et al., 2021). The
 factors of all N clients lie in two stacked tensors a module, so that what would be N models is one model and two
-batched products:
-
-    x [S*b, t, in] -> [S, b*t, in] @ A [S, in, r] @ B [S, r, out], added to the base's output,
-
-where S is the number of clients served by the pass (all of them in training).
+batched products (pcft/stacked.py).
 """
 
 from __future__ import annotations
@@ -14,80 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from pcft import seeding
-from pcft.dropout import Dropout, Noise, select, select_
+from pcft.dropout import Dropout, Noise
 from pcft.errors import PcftError
-from pcft.frozen import Frozen
+from pcft.stacked import SharedInput, StackedLinear, by_input
 
 Initial = Literal["shared", "own", "reference"]
-
-
-class StackedLinear(nn.Module):
-    """A frozen linear module with one low-rank update for each client."""
-
-    def __init__(self, base: nn.Linear | Conv1D, place: str, owner: Adapters) -> None:
-        super().__init__()
-        n, r = owner.clients, owner.rank
-        self.transposed = isinstance(base, Conv1D)  # GPT-2's own, whose weight is [in, out] instead of [out, in]
-        self.base = Frozen(base.weight.detach() if self.transposed else base.weight.detach().mT, base.bias)
-        width, height = self.base.features
-        self.A = nn.Parameter(torch.zeros(n, width, r))
-        self.B = nn.Parameter(torch.zeros(n, r, height))
-        self.scale = owner.scale
-        self.dropout = Dropout(owner.dropout, owner.noise, place)
-        self.served: list[Tensor] = []  # A and B of the slots, [S, in, r] and [S, r, out]; empty for all clients in order
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x, [S*b, t, in], to [S*b, t, out], each slot through its own client's update."""
-        A, B = (factor.to(x.dtype) for factor in self.served or (self.A, self.B))
-        kept = self.dropout.kept(x)
-        scale = self.scale if kept is None else self.scale * self.dropout.scale
-        result: Tensor = _Updated.apply(x, A, B, self.base, kept, scale)  # type: ignore[no-untyped-call]
-        return result
-
-
-class _Updated(torch.autograd.Function):
-    """x W + bias + scale (x A) B for every slot, with x's dropped elements left out of the update.
-
-    Written out because autograd would hold and add whole activations several times more: here the update goes into the output, and
-    its gradient into the input's, in place.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, A: Tensor, B: Tensor, base: Frozen, kept: Tensor | None, scale: float) -> Tensor:
-        selected = (x if kept is None else select(x, kept)).reshape(len(A), -1, x.shape[-1])
-        low = torch.bmm(selected, A)  # [S, b*t, r]
-        out = base(x.reshape(-1, x.shape[-1]))
-        out.view(len(B), -1, out.shape[-1]).baddbmm_(low, B, alpha=scale)
-        ctx.save_for_backward(selected, low, A, B, kept)
-        ctx.base, ctx.scale = base, scale
-        return out.view(*x.shape[:-1], -1)
-
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
-        selected, low, A, B, kept = ctx.saved_tensors
-        rows = upstream[0].reshape(-1, B.shape[-1])
-        slotted = rows.view(len(B), -1, B.shape[-1])
-        to_low = torch.bmm(slotted, (B * ctx.scale).mT)
-        to_x = to_A = to_B = None
-        if ctx.needs_input_grad[1]:
-            to_A = torch.bmm(selected.mT, to_low)
-        if ctx.needs_input_grad[2]:
-            to_B = torch.bmm(low.mT, slotted).mul_(ctx.scale)
-        if ctx.needs_input_grad[0]:
-            to_x = ctx.base.back(rows).view(selected.shape)
-            if kept is None:
-                to_x.baddbmm_(to_low, A.mT)
-            else:
-                to_x += select_(torch.bmm(to_low, A.mT), kept.view(selected.shape))
-            to_x = to_x.view(*upstream[0].shape[:-1], -1)
-        return to_x, to_A, to_B, None, None, None
 
 
 class Adapters:
@@ -129,15 +63,20 @@ class Adapters:
         for target in targets or ():
             if target not in known:
                 raise PcftError(f"adapters.targets: the model has no linear module named '{target}'; it has {', '.join(known)}")
+        linear = {name: m for name, m in linear.items() if targets is None or name.rpartition(".")[2] in targets}
+        groups = by_input(model, linear.values())
         for name, base in linear.items():
             parent, _, leaf = name.rpartition(".")
-            if targets is None or leaf in targets:
-                self.modules[name] = StackedLinear(base, name, self)
-                if (width := self.modules[name].base.features[0]) < rank:
-                    raise PcftError(f"adapters.rank: is {rank}, but the model's {name} takes only {width} inputs")
-                setattr(model.get_submodule(parent), leaf, self.modules[name])
-                for side in "AB":
-                    getattr(self.modules[name], side).requires_grad_(side in trained)
+            self.modules[name] = module = StackedLinear(base, clients, rank)
+            if module.A.shape[1] < rank:
+                raise PcftError(f"adapters.rank: is {rank}, but the model's {name} takes only {module.A.shape[1]} inputs")
+            setattr(model.get_submodule(parent), leaf, module)
+            for side in "AB":
+                getattr(module, side).requires_grad_(side in trained)
+        names = list(linear)
+        for group in groups:
+            members, bases = [self.modules[names[i]] for i in group], [linear[names[i]] for i in group]
+            SharedInput(members, bases, self.scale, Dropout(dropout, noise, names[group[0]]))
 
     @contextmanager
     def serving(self, clients: Tensor | slice) -> Iterator[None]:
