@@ -94,10 +94,10 @@ def model_folders(tmp_path_factory: pytest.TempPathFactory, tokenizer_file: Path
 
 @pytest.fixture
 def load(model_folders: dict[str, Path]) -> Callable[..., Backbone]:
-    """Load a tiny model in float32: load("llama"), load("gpt2", dropout=0.2)."""
+    """Load a tiny model: load("llama"), load("gpt2", dropout=0.2)."""
 
-    def _load(kind: str = "llama", dropout: float = 0.0) -> Backbone:
-        return backbone.load(model_folders[kind], length=20, dropout=dropout, precision="float32", device=CPU)
+    def _load(kind: str = "llama", dropout: float = 0.0, precision: backbone.Precision = "float32") -> Backbone:
+        return backbone.load(model_folders[kind], length=20, dropout=dropout, precision=precision, device=CPU)
 
     return _load
 

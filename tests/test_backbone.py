@@ -48,14 +48,6 @@ def test_dropout_reaches_embedding_attention_and_residual(load: Callable[..., Ba
     assert rows.std() > 0.05
 
 
-def test_written_out_attention_is_torchs() -> None:
-    q = torch.randn(2, 4, 9, 8, generator=torch.Generator().manual_seed(0))
-    kv = torch.randn(2, 2, 9, 8, generator=torch.Generator().manual_seed(1))
-    ours, _ = attention(torch.nn.Module(), q, kv, kv, None)
-    theirs = torch.nn.functional.scaled_dot_product_attention(q, kv, kv, is_causal=True, enable_gqa=True)
-    torch.testing.assert_close(ours, theirs.transpose(1, 2))
-
-
 def test_changed_logits_are_refused(tmp_path: Path) -> None:
     config = transformers.CohereConfig(
         vocab_size=64, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, logit_scale=0.1

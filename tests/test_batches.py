@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcft.batches import draw, grid, training_batch
+from pcft.batches import draw, grid, passes, training_batch
 
 
 @given(st.lists(st.integers(2, 40), min_size=1, max_size=4), st.integers(1, 12))
@@ -37,3 +37,13 @@ def test_another_client_changes_nobodys_windows() -> None:
     assert torch.equal(many[0][:2], few[0])
     other = training_batch(texts, count=4, length=8, seed=1, iteration=6)
     assert not torch.equal(many[0], other[0])
+
+
+@given(st.integers(1, 200), st.integers(1, 7), st.integers(1, 9), st.integers(1, 20))
+def test_passes_cover_every_window_once(tokens: int, clients: int, windows: int, length: int) -> None:
+    seen = torch.zeros(clients, windows, dtype=torch.int64)
+    for who, rows in passes(tokens, clients, windows, length):
+        seen[who, rows] += 1
+        size = (who.stop - who.start) * (rows.stop - rows.start)
+        assert size * length <= tokens or size == 1
+    assert (seen == 1).all()

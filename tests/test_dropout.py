@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pcft.dropout import Dropout, Noise, random_words
+from pcft import dropout as module
+from pcft.dropout import Dropout, Noise, random_words, select, select_
 
 ROWS = 64
 
@@ -74,3 +75,30 @@ def test_words_are_uniform() -> None:
     bits = torch.stack([(words >> bit) & 1 for bit in range(32)]).double().mean(1)
     assert (bits - 0.5).abs().max() < 5 * 0.5 / (1 << 9)
     assert len(words.unique()) > 0.9999 * len(words)
+
+
+def test_words_do_not_depend_on_where_counting_begins() -> None:
+    keys = torch.tensor([[1, 2], [-3, 4]], dtype=torch.int32)
+    assert torch.equal(random_words(keys, 70, start=30), random_words(keys, 100)[:, 30:])
+
+
+@pytest.mark.parametrize("tile", [1, 7, 64, 100])
+def test_tiles_do_not_change_masks(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several rows to a tile, one, and several tiles to a row."""
+    x = torch.ones(5, 9, 11)
+    whole = Dropout(0.5, noise(*range(5)), "a")(x)
+    monkeypatch.setattr(module, "TILE", tile)
+    assert torch.equal(Dropout(0.5, noise(*range(5)), "a")(x), whole)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_gradient_is_that_of_a_product_with_the_mask(dtype: torch.dtype) -> None:
+    x = torch.randn(4, 6, 8, generator=torch.Generator().manual_seed(0)).to(dtype).requires_grad_()
+    layer = Dropout(0.4, noise(*range(4)), "a")
+    factor = layer(torch.ones(4, 6, 8)).to(dtype)
+    layer(x).backward(torch.full_like(x, 2))
+    torch.testing.assert_close(x.grad, 2 * factor)
+    kept = layer.kept(x)
+    assert kept is not None
+    assert torch.equal(select(x.detach(), kept), x.detach() * (factor > 0))
+    assert torch.equal(select_(x.detach().clone(), kept), x.detach() * (factor > 0))

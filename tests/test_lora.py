@@ -108,6 +108,25 @@ def test_only_factors_are_trained(load: Callable[..., Backbone]) -> None:
     assert adapters.size() == sum(3 * (i + o) for i, o in [(32, 96), (32, 32), (32, 128), (128, 32)]) * 2
 
 
+def test_modules_with_the_same_input_work_together(load: Callable[..., Backbone]) -> None:
+    adapters = attach(load(), 2)
+    groups = {id(m.work[0]): m.work[0] for m in adapters.modules.values()}
+    names = {m: name.rpartition(".")[2] for name, m in adapters.modules.items()}
+    together = ["q_proj k_proj v_proj", "o_proj", "gate_proj up_proj", "down_proj"] * 2
+    assert [" ".join(names[m] for m in group.members) for group in groups.values()] == together
+
+
+@torch.no_grad()
+def test_members_of_a_group_called_on_their_own(load: Callable[..., Backbone]) -> None:
+    """On other inputs, twice on the same, and in another order."""
+    adapters = attach(load(), 2)
+    q, k = (adapters.modules[f"layers.0.self_attn.{leaf}"] for leaf in ("q_proj", "k_proj"))
+    x, y = torch.randn(2, 3, 32), torch.randn(2, 3, 32)
+    expected = {(m, z): m(z.clone()) for m in (q, k) for z in (x, y)}
+    for m, z in ((k, x), (q, x), (q, x), (q, y), (k, x), (k, x), (q, x)):
+        assert torch.equal(m(z), expected[m, z])
+
+
 def test_targets(load: Callable[..., Backbone]) -> None:
     base = load()
     adapters = Adapters(base.body, targets=["q_proj", "v_proj"], clients=1, rank=1, alpha=1, dropout=0, noise=base.noise)
