@@ -35,6 +35,7 @@ format: $(VENV)/.dev ## format Python and Snakemake files
 
 benchmark: $(VENV)/.dev ## time training against the plain way, kernels against torch, exchanges against training, corpora against tiktoken
 	python -m benchmarks.training
+	python -m benchmarks.start
 	python -m benchmarks.kernels
 	python -m benchmarks.experiment
 	python -m benchmarks.exchange

@@ -1,6 +1,6 @@
 """What clients take over from each other once trust is known: pure functions on the factors of one module.
 
-Each maps A [N, in, r], B [N, r, out] and trust [N, N] to the clients' new A and B. Client i's update of the module's weight is
+From A [N, in, r], B [N, r, out] and trust [N, N] follow the clients' new A and B. Client i's update of the module's weight is
 A_i B_i, [in, out]; names are declared in `pcft.config.strategies`.
 """
 
@@ -11,24 +11,23 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pcft.config.strategies import AGGREGATIONS
-
+Mixture = tuple[Tensor, Tensor]  # the weights of the old A and of the old B in the new ones, each [N, N]
 FILL = 1e-6  # against the largest: directions this small or smaller are filled up with the client's own A
 
 
-def factors(A: Tensor, B: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
+def factors(trust: Tensor) -> Mixture:
     """Average A and B separately (paper, section 3): A_i <- Σ_j t_ij A_j, and B likewise."""
-    return mean(A, trust), mean(B, trust)
+    return trust, trust
 
 
-def share_a(A: Tensor, B: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
+def share_a(trust: Tensor) -> Mixture:
     """One A for all, the average of everybody's; B by trust (with trust `local`: Guo et al., 2024, FedSA-LoRA)."""
-    return mean(A, torch.full_like(trust, 1 / len(trust))), mean(B, trust)
+    return torch.full_like(trust, 1 / len(trust)), trust
 
 
-def freeze_a(A: Tensor, B: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
+def freeze_a(trust: Tensor) -> Mixture:
     """Average B alone, A being the same for all and never trained (Sun et al., 2024, FFA-LoRA): the mean update is then exact."""
-    return A, mean(B, trust)
+    return torch.eye(len(trust)).to(trust), trust
 
 
 def product(A: Tensor, B: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
@@ -52,8 +51,17 @@ def product(A: Tensor, B: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
     return (left @ basis * length).to(A.dtype), ((basis.mT @ core) @ right.T / length).to(B.dtype)
 
 
-# A function has the name under which it is declared.
-AGGREGATE: dict[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]] = {name: globals()[name] for name in AGGREGATIONS}
+# A function has the name under which it is declared: it maps trust to a mixture, or A, B and trust to the new A and B.
+MIXTURES: dict[str, Callable[[Tensor], Mixture]] = {"factors": factors, "share_a": share_a, "freeze_a": freeze_a}
+OTHERS: dict[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]] = {"product": product}
+
+
+def aggregate(name: str, A: Tensor, B: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the new A and B by the aggregation of that name."""
+    if name in OTHERS:
+        return OTHERS[name](A, B, trust)
+    mix_A, mix_B = MIXTURES[name](trust)
+    return A if name == "freeze_a" else mean(A, mix_A), mean(B, mix_B)
 
 
 def mean(factor: Tensor, trust: Tensor) -> Tensor:
@@ -61,21 +69,32 @@ def mean(factor: Tensor, trust: Tensor) -> Tensor:
     return (trust.to(factor) @ factor.flatten(1)).view_as(factor)
 
 
-def squared_gap(A: Tensor, B: Tensor, trust: Tensor, new_A: Tensor, new_B: Tensor) -> tuple[Tensor, Tensor]:
+def squared_gap(name: str, A: Tensor, B: Tensor, trust: Tensor, new_A: Tensor, new_B: Tensor) -> tuple[Tensor, Tensor]:
     """Return ‖Σ_j t_ij A_j B_j − A_i' B_i'‖² and ‖Σ_j t_ij A_j B_j‖² (Frobenius), float64 [N], without forming a product.
 
-    All inner products of updates follow from those of the factors: <A B, C D> = <Aᵀ C, B Dᵀ>.
+    All inner products of updates follow from those of the factors: <A B, C D> = <Aᵀ C, B Dᵀ>; and those of a mixture's factors
+    from those of the old ones, which spares half of the work.
     """
-    n, _, r = A.shape
-    A, B, new_A, new_B = (x.double() for x in (A, B, new_A, new_B))
-    flat_A, flat_B = _side_by_side(A), _side_by_side(B.mT)
-    pairs = ((flat_A.T @ flat_A) * (flat_B.T @ flat_B)).view(n, r, n, r).sum((1, 3))  # <A_i B_i, A_j B_j>, [N, N]
-    weights = trust.double()
-    exact = torch.einsum("ij,jk,ik->i", weights, pairs, weights)
-    both_A, both_B = flat_A.T @ _side_by_side(new_A), flat_B.T @ _side_by_side(new_B.mT)
-    crossed = torch.einsum("ij,ji->i", weights, (both_A * both_B).view(n, r, n, r).sum((1, 3)))  # <A_j B_j, A_i' B_i'>
-    made = ((new_A.mT @ new_A) * (new_B @ new_B.mT)).sum((1, 2))
+    weights, mixtures = trust.double(), MIXTURES[name](trust.double()) if name in MIXTURES else (None, None)
+    inner_A, across_A, own_A = _inner(A.double(), new_A, mixtures[0])
+    inner_B, across_B, own_B = _inner(B.double().mT, new_B.mT, mixtures[1])
+    pairs = (inner_A * inner_B).sum((1, 3))  # <A_i B_i, A_j B_j>
+    exact = ((weights @ pairs) * weights).sum(1)
+    crossed = (weights * (across_A * across_B).sum((1, 3)).T).sum(1)  # Σ_j t_ij <A_j B_j, A_i' B_i'>
+    made = (own_A * own_B).sum((1, 2))
     return (exact - 2 * crossed + made).clamp_min(0), exact.clamp_min(0)
+
+
+def _inner(old: Tensor, new: Tensor, mixture: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return inner products of columns of factors [N, rows, r]: old with old, old with new [N, r, N, r], and within each new [N, r, r]."""
+    n, _, r = old.shape
+    flat = _side_by_side(old)
+    among = (flat.T @ flat).view(n, r, n, r)
+    if mixture is None:
+        new = new.double()
+        return among, (flat.T @ _side_by_side(new)).view(n, r, n, r), new.mT @ new
+    across = torch.einsum("jakb,ik->jaib", among, mixture)
+    return among, across, torch.einsum("ij,jaib->iab", mixture, across)
 
 
 def _side_by_side(factor: Tensor) -> Tensor:

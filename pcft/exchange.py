@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pcft.aggregation import AGGREGATE, squared_gap
+from pcft.aggregation import aggregate, squared_gap
 from pcft.backbone import Backbone
 from pcft.batches import Grid
 from pcft.config.strategies import SOURCES, Evidence, Strategy
@@ -132,12 +132,12 @@ class Exchange:
 
     def _take_over(self, who: Tensor, weights: Tensor) -> Tensor:
         """Aggregate module by module, so that little more than the adapters is ever held; return the error, float64 [who]."""
-        aggregate = AGGREGATE[self.strategy.aggregation]
+        name = self.strategy.aggregation
         squares = torch.zeros(2, len(who), dtype=torch.float64)  # of the gap, and of the exact mean
         for module in self.adapters.modules.values():
             A, B, on_device = module.A.data[who], module.B.data[who], weights.to(module.A.device)
-            new_A, new_B = aggregate(A, B, on_device)
-            squares += torch.stack(squared_gap(A, B, on_device, new_A, new_B)).cpu()
+            new_A, new_B = aggregate(name, A, B, on_device)
+            squares += torch.stack(squared_gap(name, A, B, on_device, new_A, new_B)).cpu()
             module.A.data[who], module.B.data[who] = new_A, new_B
         return torch.sqrt(squares[0] / squares[1])
 

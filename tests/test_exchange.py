@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from pcft.aggregation import AGGREGATE, mean
+from pcft.aggregation import aggregate, mean
 from pcft.backbone import Backbone
 from pcft.batches import grid
 from pcft.config.events import Events as Settings
@@ -50,7 +50,7 @@ def test_adapters_become_the_trusted_average(load: Callable[..., Backbone], sour
     assert outcome.scores.shape == outcome.trust.shape == (3, 3)
     gap = exact = torch.zeros(3, dtype=torch.float64)
     for name, module in one.adapters.modules.items():
-        A, B = AGGREGATE[aggregation](*before[name], outcome.trust)
+        A, B = aggregate(aggregation, *before[name], outcome.trust)
         torch.testing.assert_close((module.A.data, module.B.data), (A, B))
         wanted = mean(before[name][0] @ before[name][1], outcome.trust).double()
         gap, exact = gap + (wanted - A @ B).square().sum((1, 2)), exact + wanted.square().sum((1, 2))
