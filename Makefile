@@ -33,7 +33,7 @@ format: $(VENV)/.dev ## format Python and Snakemake files
 	ruff check --fix .
 	snakefmt Snakefile rules
 
-benchmark: $(VENV)/.dev ## time training against the plain way, kernels against torch, exchanges against training, corpora against tiktoken
+benchmark: $(VENV)/.dev ## time training against the plain way, the start of a job, kernels against torch, exchanges against training, corpora against tiktoken
 	python -m benchmarks.training
 	python -m benchmarks.start
 	python -m benchmarks.kernels

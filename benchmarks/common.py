@@ -72,6 +72,39 @@ def peak(work: Callable[[], Any]) -> int:
     return max(0, highest - before)
 
 
+def highest() -> int:
+    """Return the most bytes this process has held; Linux's `ru_maxrss` would count what its parent held."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
+class Apart:
+    """A piece of work in a process of its own, which stays: what is set for this process does not hold there."""
+
+    def __init__(self, make: Callable[..., Callable[[], Any]], *arguments: Any) -> None:
+        self.process = ProcessPoolExecutor(1, get_context("spawn"))
+        self.process.submit(_keep, make, arguments).result()
+
+    def __call__(self) -> None:
+        """Do it once."""
+        self.process.submit(_work).result()
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.shutdown()
+
+
+_kept: list[Callable[[], Any]] = []
+
+
+def _keep(make: Callable[..., Callable[[], Any]], arguments: Sequence[Any]) -> None:
+    _kept.append(make(*arguments))
+
+
+def _work() -> None:
+    _kept[0]()
+
+
 def alone(work: Callable[..., T], *arguments: Any) -> T:
     """Return what `work` returns in a fresh process, which holds nothing of ours."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:

@@ -1,4 +1,4 @@
-"""Attention and dropout as the training loop computes them, against torch's own: one JSON line a comparison.
+"""What the training loop computes in its own way, against torch's and transformers' own: one JSON line a comparison.
 
     python -m benchmarks.kernels [THREADS]
 
@@ -13,10 +13,14 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from benchmarks.common import in_turn, ratio, show, summary
+from pcft.allocator import keep_freed_memory
 from pcft.attention import attention as causal
-from pcft.dropout import Dropout, Noise
+from pcft.dropout import Dropout, Noise, select
+from pcft.frozen import Frozen
+from pcft.norms import RMSNorm
 
 REPETITIONS = 15
 
@@ -51,7 +55,34 @@ def dropout(rows: int, length: int, width: int) -> None:
     compare(f"dropout {rows}x{length}x{width}", lambda: ours(x), lambda: F.dropout(x, 0.1))
 
 
+def product(rows: int, width: int, height: int) -> None:
+    """Product with a frozen weight in bfloat16, the bias included."""
+    x, weight, bias = (torch.randn(*shape).bfloat16() for shape in ((rows, width), (width, height), (height,)))
+    ours = Frozen(weight, bias)
+    compare(f"product {rows}x{width}x{height}", lambda: ours(x), lambda: torch.addmm(bias, x, weight))
+
+
+def selection(rows: int, width: int) -> None:
+    """What a mask leaves of an activation in bfloat16."""
+    x, kept = torch.randn(rows, width).bfloat16(), torch.randint(-1, 1, (rows, width), dtype=torch.int16)
+    mask = kept.bfloat16().neg()
+    compare(f"selection {rows}x{width}", lambda: select(x, kept), lambda: x * mask)
+
+
+def norm(rows: int, width: int) -> None:
+    """Root-mean-square norm, forward and backward, in bfloat16."""
+    theirs = LlamaRMSNorm(width).requires_grad_(False).bfloat16()
+    ours = RMSNorm(theirs.weight.detach(), theirs.variance_epsilon)
+    x, upstream = torch.randn(rows, width).bfloat16().requires_grad_(), torch.randn(rows, width).bfloat16()
+    compare(
+        f"norm {rows}x{width}, forward and backward",
+        lambda: torch.autograd.grad(ours(x), x, upstream),
+        lambda: torch.autograd.grad(theirs(x), x, upstream),
+    )
+
+
 if __name__ == "__main__":
+    keep_freed_memory()
     if len(sys.argv) > 1:
         torch.set_num_threads(int(sys.argv[1]))
     attention(12, 9, 64)
@@ -59,3 +90,8 @@ if __name__ == "__main__":
     attention(8, 12, 512)
     dropout(12, 64, 576)
     dropout(12, 64, 1536)
+    product(2048, 768, 3072)
+    product(2048, 3072, 768)
+    product(512, 576, 49152)
+    selection(2048, 3072)
+    norm(3072, 576)

@@ -61,7 +61,7 @@ def aggregate(name: str, A: Tensor, B: Tensor, trust: Tensor) -> tuple[Tensor, T
     if name in OTHERS:
         return OTHERS[name](A, B, trust)
     mix_A, mix_B = MIXTURES[name](trust)
-    return A if name == "freeze_a" else mean(A, mix_A), mean(B, mix_B)
+    return mean(A, mix_A), mean(B, mix_B)
 
 
 def mean(factor: Tensor, trust: Tensor) -> Tensor:

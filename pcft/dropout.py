@@ -64,7 +64,7 @@ def random_words(keys: Tensor, count: int, start: int = 0) -> Tensor:
 def _kept(keys: Tensor, size: int, cut: int) -> Tensor:
     """Return -1 where an element is kept and 0 where it is dropped, int16 [rows, size], for rows with `keys`.
 
-    On a CPU it is made tile by tile: the dozen operations of a tile then find it in the cache.
+    On a CPU it is made tile by tile: the dozen operations of a tile then find it in the (last level of the) cache.
     """
     count = -(-size // LANES)
     width = min(count, TILE) if keys.device.type == "cpu" else count
@@ -84,7 +84,7 @@ def select(x: Tensor, kept: Tensor) -> Tensor:
 
 
 def select_(x: Tensor, kept: Tensor) -> Tensor:
-    """The same in place; `x` has the strides of `kept`."""
+    """The same in place; both have the same shape."""
     x.view(kept.dtype).bitwise_and_(kept)
     return x
 
@@ -146,11 +146,11 @@ class Dropout(nn.Module):
         Integers of the shape and the width of `x`, for `select`; what is kept is to be multiplied by `scale`.
         """
         keys = self.noise.keys
-        if keys is None or self.scale == 1:
+        if keys is None or not self.active:
             return None
         keys = keys + torch.tensor(self.place, dtype=torch.int32, device=keys.device)
         kept = _kept(keys, x.numel() // len(keys), self.cut)
-        return (kept if x.element_size() == kept.element_size() else kept.to(torch.int32)).reshape(x.shape)
+        return (kept if x.element_size() == kept.element_size() else kept.to(torch.int32)).reshape(x.shape).contiguous()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` with elements dropped and the rest scaled."""

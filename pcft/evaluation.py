@@ -43,12 +43,11 @@ def evaluate(backbone: Backbone, adapters: Adapters, texts: Grid, *, tokens_per_
         tokens_per_pass: bounds memory; it does not change results beyond rounding.
     """
     clients, windows, length = texts.inputs.shape
-    served = torch.arange(clients) if served is None else served
     loss = torch.zeros(clients, dtype=torch.float64)
     hits = torch.zeros(clients, dtype=torch.float64)
     backbone.noise.clear()
     for slots, part in passes(tokens_per_pass, clients, windows, length):
-        with adapters.serving(served[slots]):
+        with adapters.serving(slots if served is None else served[slots]):
             hidden = backbone.hidden(texts.inputs[slots, part].reshape(-1, length))
         losses, right = score(hidden.flatten(0, 1), backbone.logits, texts.targets[slots, part].reshape(-1))
         counted = texts.counted[slots, part].flatten(1)
@@ -105,12 +104,13 @@ def predict(
     backbone.noise.clear()
     found = []
     for slots, _ in passes(tokens_per_pass, len(who), 1, length):
-        with adapters.serving(who[slots]):
-            hidden = torch.cat([_counted(backbone, text, window, len(who[slots]), last_only) for window in range(text.inputs.shape[1])], 1)
         parts = []
-        for part in torch.split(hidden, max(1, POSITIONS // len(hidden)), dim=1):
-            logits = backbone.logits(part.reshape(-1, part.shape[-1])).view(*part.shape[:2], -1)
-            parts.append(_largest(logits.float(), min(kept, vocabulary), log_probabilities))
+        with adapters.serving(who[slots]):
+            for window in range(text.inputs.shape[1]):
+                hidden = _counted(backbone, text, window, len(who[slots]), last_only)
+                for part in torch.split(hidden, max(1, POSITIONS // len(hidden)), dim=1):
+                    logits = backbone.logits(part.reshape(-1, part.shape[-1])).view(*part.shape[:2], -1)
+                    parts.append(_largest(logits.float(), min(kept, vocabulary), log_probabilities))
         found.append([torch.cat(kind, 1) for kind in zip(*parts, strict=True)])
     values, indices, rest = (torch.cat(kind) for kind in zip(*found, strict=True))
     return Predictions(values, indices, rest, vocabulary)

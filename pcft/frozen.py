@@ -12,11 +12,10 @@ class Frozen:
     """x W + bias, and the way back g Wᵀ, for a weight [in, out] that stays what it is.
 
     oneDNN, which multiplies bfloat16 matrices on a CPU, lays a weight out anew in each call. Here that is done once for either
-    direction (benchmarks/kernels.py), so that only the laid-out weights need be kept.
+    direction (benchmarks/kernels.py), which takes twice the weight's memory; the weight itself need not be kept.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
-        self.features = (weight.shape[0], weight.shape[1])
         self.bias = bias
         self._packed = _can_pack(weight)
         self._ahead: Any = _pack(weight.mT) if self._packed else weight
@@ -33,12 +32,24 @@ class Frozen:
         return _multiply(gradient, self._back, None) if self._packed else torch.mm(gradient, self._back)
 
 
+OPERATIONS = (
+    "_is_mkldnn_bf16_supported",
+    "_reorder_linear_weight",
+    "_linear_pointwise",
+)  # what torch's own compiler calls for frozen weights
+
+
 def _can_pack(weight: Tensor) -> bool:
-    return weight.device.type == "cpu" and weight.dtype is torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if weight.device.type != "cpu" or weight.dtype is not torch.bfloat16:
+        return False
+    known = torch.backends.mkldnn.is_available() and all(  # type: ignore[no-untyped-call]
+        hasattr(torch.ops.mkldnn, name) for name in OPERATIONS
+    )
+    return known and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _pack(weight: Tensor) -> Any:
-    """Lay out a weight [out, in]; these are the operations that torch's own compiler calls for frozen weights."""
+    """Lay out a weight [out, in]."""
     return torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), None)
 
 

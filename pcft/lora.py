@@ -57,6 +57,7 @@ class Adapters:
         self.scale = alpha / rank
         self.noise = noise
         self.modules: dict[str, StackedLinear] = {}
+        self.groups: list[SharedInput] = []
         model.requires_grad_(False)
         linear = {name: m for name, m in model.named_modules() if isinstance(m, (nn.Linear, Conv1D))}
         known = sorted({name.rpartition(".")[2] for name in linear})
@@ -64,7 +65,7 @@ class Adapters:
             if target not in known:
                 raise PcftError(f"adapters.targets: the model has no linear module named '{target}'; it has {', '.join(known)}")
         linear = {name: m for name, m in linear.items() if targets is None or name.rpartition(".")[2] in targets}
-        groups = by_input(model, linear.values())
+        groups = by_input(model, list(linear.values()))
         for name, base in linear.items():
             parent, _, leaf = name.rpartition(".")
             self.modules[name] = module = StackedLinear(base, clients, rank)
@@ -76,23 +77,31 @@ class Adapters:
         names = list(linear)
         for group in groups:
             members, bases = [self.modules[names[i]] for i in group], [linear[names[i]] for i in group]
-            SharedInput(members, bases, self.scale, Dropout(dropout, noise, names[group[0]]))
+            self.groups.append(SharedInput(members, bases, self.scale, Dropout(dropout, noise, names[group[0]])))
 
     @contextmanager
     def serving(self, clients: Tensor | slice) -> Iterator[None]:
-        """Let slot i of the passes within be client `clients[i]` (int64 [S], or a slice); their gradients are added up at the end."""
-        for module in self.modules.values():
+        """Let slot i of the passes within be client `clients[i]`; at the end, what they left as gradients is added to the factors'.
+
+        Args:
+            clients: int64 [S], or a slice; where there are to be gradients, no client twice.
+        """
+        modules = list(self.modules.values())
+        before = [module.served for module in modules]
+        for module in modules:
             module.served = [p.detach()[clients].requires_grad_(p.requires_grad) for p in (module.A, module.B)]
         try:
             yield
-            for module in self.modules.values():
+            for module in modules:
                 for parameter, factor in zip((module.A, module.B), module.served, strict=True):
                     if factor.grad is not None:
                         parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
                         parameter.grad[clients] += factor.grad
         finally:
-            for module in self.modules.values():
-                module.served = []
+            for module, earlier in zip(modules, before, strict=True):
+                module.served = earlier
+            for group in self.groups:
+                group.forget()
 
     def initialise(self, initial: Initial, *, seed: int) -> None:
         """Draw A uniformly and set B to zero, so that every client starts as the base model.

@@ -7,7 +7,7 @@ where S is the number of clients that share the pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -52,13 +52,19 @@ class SharedInput:
         self.members, self.scale, self.dropout = members, scale, dropout
         self.heights = [member.B.shape[-1] for member in members]
         self.base = Frozen(torch.cat([weight_of(base) for base in bases], 1), _biases(bases, self.heights))
-        self._x: Tensor | None = None
-        self._outputs: dict[StackedLinear, Tensor] = {}  # of members that have not yet been called on `_x`
         for member in members:
             member.work = [self]
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of what has been computed."""
+        self._x: Tensor | None = None
+        self._outputs: dict[StackedLinear, Tensor] = {}  # of members that have not yet been called on `_x`
 
     def __call__(self, x: Tensor, member: StackedLinear) -> Tensor:
-        """Return the member's output for `x`."""
+        """Return the member's output, [S*b, t, out], for `x`, [S*b, t, in]."""
+        if len(self.members) == 1:
+            return self._all(x)
         if x is not self._x or member not in self._outputs:
             self._outputs = dict(zip(self.members, torch.split(self._all(x), self.heights, -1), strict=True))
             self._x = x
@@ -73,7 +79,7 @@ class SharedInput:
         kept = self.dropout.kept(x)
         scale = self.scale if kept is None else self.scale * self.dropout.scale
         result: Tensor = _Updated.apply(x, A, B, self.base, kept, scale)  # type: ignore[no-untyped-call]
-        return result
+        return result.view(*x.shape[:-1], -1)
 
 
 def _biases(bases: Sequence[nn.Linear | Conv1D], heights: Sequence[int]) -> Tensor | None:
@@ -92,7 +98,7 @@ def _diagonal(blocks: Sequence[Tensor], heights: Sequence[int]) -> Tensor:
 
 
 class _Updated(torch.autograd.Function):
-    """x W + bias + scale (x A) B for every slot, with x's dropped elements left out of the update.
+    """x W + bias + scale (x A) B for every slot, [rows, out], with x's dropped elements left out of the update.
 
     Written out because autograd would hold and add whole activations several times more: here the update goes into the output, and
     its gradient into the input's, in place.
@@ -106,12 +112,13 @@ class _Updated(torch.autograd.Function):
         out.view(len(B), -1, out.shape[-1]).baddbmm_(low, B, alpha=scale)
         ctx.save_for_backward(selected, low, A, B, kept)
         ctx.base, ctx.scale = base, scale
-        return out.view(*x.shape[:-1], -1)
+        ctx.shape = x.shape
+        return out
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         selected, low, A, B, kept = ctx.saved_tensors
-        rows = upstream[0].reshape(-1, B.shape[-1])
+        rows = upstream[0].contiguous()
         slotted = rows.view(len(B), -1, B.shape[-1])
         to_low = torch.bmm(slotted, (B * ctx.scale).mT)
         to_x = to_A = to_B = None
@@ -125,30 +132,35 @@ class _Updated(torch.autograd.Function):
                 to_x.baddbmm_(to_low, A.mT)
             else:
                 to_x += select_(torch.bmm(to_low, A.mT), kept.view(selected.shape))
-            to_x = to_x.view(*upstream[0].shape[:-1], -1)
+            to_x = to_x.view(ctx.shape)
         return to_x, to_A, to_B, None, None, None
 
 
 @torch.no_grad()
-def by_input(model: nn.Module, modules: Iterable[nn.Module]) -> list[list[int]]:
-    """Return which of `modules` (by number) get the same tensor in a pass of `model`, in the order of their calls."""
-    inputs: list[Tensor] = []
-    groups: list[list[int]] = []
+def by_input(model: nn.Module, modules: Sequence[nn.Module]) -> list[list[int]]:
+    """Return which of `modules` (by number) get the same tensor in a pass of `model`, in the order of their calls.
 
-    def note(number: int) -> Callable[..., None]:
-        def hook(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            same = next((i for i, x in enumerate(inputs) if arguments and arguments[0] is x), None)
-            if same is None:
-                inputs.append(arguments[0])
-                groups.append([])
-            groups[-1 if same is None else same].append(number)
+    A module whose output the model changes in place is by itself, since outputs that are computed together are views of one tensor.
+    """
+    calls: list[tuple[int, Tensor, Tensor, int]] = []  # module, input, output, and how often that had been changed in place
 
-        return hook
+    def hook(number: int) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def note(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+            if arguments:
+                calls.append((number, arguments[0], output, output._version))
 
-    hooks = [module.register_forward_pre_hook(note(number)) for number, module in enumerate(modules)]
-    device = next(model.parameters()).device
-    model(input_ids=torch.zeros(1, 1, dtype=torch.int64, device=device), use_cache=False)
-    for hook in hooks:
-        hook.remove()
-    called = {number for group in groups for number in group}
-    return groups + [[number] for number in range(len(hooks)) if number not in called]
+        return note
+
+    hooks = [module.register_forward_hook(hook(number)) for number, module in enumerate(modules)]
+    try:
+        device = next(model.parameters()).device
+        model(input_ids=torch.zeros(1, 1, dtype=torch.int64, device=device), use_cache=False)
+    finally:
+        for one in hooks:
+            one.remove()
+    groups: dict[int, list[int]] = {}
+    for number, x, output, version in calls:
+        if output._version == version:
+            groups.setdefault(id(x), []).append(number)
+    together = {number for group in groups.values() for number in group}
+    return [*groups.values(), *([number] for number in range(len(modules)) if number not in together)]

@@ -98,10 +98,11 @@ def test_costs_add_up(data: Data) -> None:
     plt.close(figure)
 
 
-def test_a_failed_run_does_not_flatten_the_others(data: Data) -> None:
+@pytest.mark.parametrize("failed", [1e6, float("inf"), float("nan")])
+def test_a_failed_run_does_not_flatten_the_others(data: Data, failed: float) -> None:
     whole = FIGURES["final-perplexity"](data, Figures()).axes[0].get_ylim()
     mine = (data.metrics["strategy"] == "mine") & (data.metrics["split"] == "test") & (data.metrics["client"] == 0)
-    data.metrics.loc[mine, "perplexity"] = 1e6
+    data.metrics.loc[mine, "perplexity"] = failed
     axis = FIGURES["final-perplexity"](data, Figures()).axes[0]
     top = axis.get_ylim()[1]
     assert top < 2 * whole[1]

@@ -125,6 +125,9 @@ def test_members_of_a_group_called_on_their_own(load: Callable[..., Backbone]) -
     expected = {(m, z): m(z.clone()) for m in (q, k) for z in (x, y)}
     for m, z in ((k, x), (q, x), (q, x), (q, y), (k, x), (k, x), (q, x)):
         assert torch.equal(m(z), expected[m, z])
+    with adapters.serving(slice(1, 2)):
+        assert not torch.equal(k(x), expected[k, x])
+    assert torch.equal(k(x), expected[k, x])  # nothing of another client's is left
 
 
 def test_targets(load: Callable[..., Backbone]) -> None:

@@ -108,18 +108,18 @@ def _place(name: str, strategies: Sequence[str]) -> int:
 
 
 def rein_in(*panels: Axes) -> None:
-    """Keep failed runs from flattening the others: triangles at the top edge stand for more than ten times the lowest perplexity."""
+    """Keep failed runs from flattening the others: triangles at the top edge stand for over ten times the lowest perplexity, or none."""
     lines = [drawn for axes in panels for drawn in axes.lines]
     values = np.concatenate([np.asarray(drawn.get_ydata(), dtype=float) for drawn in lines])
-    low, limit = values.min(), OFF_SCALE * values.min()
-    if values.max() <= limit:
+    low, limit = np.nanmin(values), OFF_SCALE * np.nanmin(values)
+    if (values <= limit).all():
         return
     highest = values[values <= limit].max()
     margin = 0.08 * max(highest - low, 0.1 * low)
     for axes in panels:
         for drawn in list(axes.lines):
             x, y = (np.asarray(drawn.get_data()[i], dtype=float) for i in range(2))
-            drawn.set_ydata(np.minimum(y, highest + margin))
-            if (off := x[y > limit]).size:
+            drawn.set_ydata(np.fmin(y, highest + margin))
+            if (off := x[~(y <= limit)]).size:  # neither infinite nor without a number
                 axes.plot(off, np.full_like(off, highest + margin), "^", color=drawn.get_color(), markersize=4, clip_on=False, zorder=3)
         axes.set_ylim(low - margin, highest + margin)
