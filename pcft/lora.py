@@ -76,7 +76,7 @@ class Adapters:
                 getattr(module, side).requires_grad_(side in trained)
         names = list(linear)
         for group in groups:
-            members, bases = [self.modules[names[i]] for i in group], [linear[names[i]] for i in group]
+            members, bases = [self.modules[names[i]] for i in group], [linear.pop(names[i]) for i in group]  # let go one by one
             self.groups.append(SharedInput(members, bases, self.scale, Dropout(dropout, noise, names[group[0]])))
 
     @contextmanager

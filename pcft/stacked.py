@@ -51,7 +51,8 @@ class SharedInput:
     def __init__(self, members: Sequence[StackedLinear], bases: Sequence[nn.Linear | Conv1D], scale: float, dropout: Dropout) -> None:
         self.members, self.scale, self.dropout = members, scale, dropout
         self.heights = [member.B.shape[-1] for member in members]
-        self.base = Frozen(torch.cat([weight_of(base) for base in bases], 1), _biases(bases, self.heights))
+        weights = [weight_of(base) for base in bases]
+        self.base = Frozen(weights[0] if len(bases) == 1 else torch.cat(weights, 1), _biases(bases, self.heights))
         for member in members:
             member.work = [self]
         self.forget()

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from pcft.backbone import Precision
 from pcft.config.events import Events, Poison, Privacy
 from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
 from pcft.config.strategies import Strategy
@@ -58,7 +59,14 @@ def test_cuda_gives_the_cpus_losses_whatever_befalls_clients(model_folders: dict
     compare(dataclasses.replace(RUN, events=EVENTS[name]), STRATEGIES["weights"], model_folders["gpt2"], tmp_path)
 
 
-def compare(run: Run, strategy: dict[str, str], model: Path, folder: Path) -> None:
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("bfloat16", 2e-2)])
+def test_heads_that_share_keys(model_folders: dict[str, Path], tmp_path: Path, precision: Precision, tolerance: float) -> None:
+    """And modules that share an input, and norms, in both precisions."""
+    run = dataclasses.replace(RUN, training=dataclasses.replace(RUN.training, precision=precision))
+    compare(run, STRATEGIES["validation"], model_folders["llama"], tmp_path, tolerance)
+
+
+def compare(run: Run, strategy: dict[str, str], model: Path, folder: Path, tolerance: float = 1e-3) -> None:
     """Run warm-up and fine-tuning on both devices."""
     results = {}
     corpus = random_corpus(folder / "corpus")
@@ -68,4 +76,4 @@ def compare(run: Run, strategy: dict[str, str], model: Path, folder: Path) -> No
         chosen = dataclasses.replace(run, strategy_name="s", strategy=Strategy(**strategy))  # type: ignore[arg-type]
         finetune(dataclasses.replace(job, run=chosen, output=folder / device / "s"), job.output)
         results[device] = pd.read_parquet(folder / device / "s/metrics.parquet")["loss"]
-    pd.testing.assert_series_equal(results["cuda"], results["cpu"], rtol=1e-3)
+    pd.testing.assert_series_equal(results["cuda"], results["cpu"], rtol=tolerance)
