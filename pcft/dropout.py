@@ -79,7 +79,7 @@ def _kept(keys: Tensor, size: int, cut: int) -> Tensor:
 
 
 def select(x: Tensor, kept: Tensor) -> Tensor:
-    """Return `x` where `kept` (integers of the same width) is -1, and zero where it is 0; several times faster than a product."""
+    """Return `x` where `kept` (integers of the same width) is -1, and zero where it is 0; the mask need not be made floating."""
     return (x.view(kept.dtype) & kept).view(x.dtype)
 
 
