@@ -146,7 +146,7 @@ class Dropout(nn.Module):
         Integers of the shape and the width of `x`, for `select`; what is kept is to be multiplied by `scale`.
         """
         keys = self.noise.keys
-        if keys is None or not self.active:
+        if keys is None or self.scale == 1:
             return None
         keys = keys + torch.tensor(self.place, dtype=torch.int32, device=keys.device)
         kept = _kept(keys, x.numel() // len(keys), self.cut)

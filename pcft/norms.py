@@ -40,10 +40,9 @@ class _Normalised(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
         rows, weight, inverse = ctx.saved_tensors
         gradient = upstream[0].reshape(rows.shape)
-        shape, none = weight.shape, torch.zeros_like(inverse)
-        to_x = torch.ops.aten.native_layer_norm_backward(gradient, rows, shape, none, inverse, weight.float(), None, [True, False, False])[
-            0
-        ]
+        none, wanted = torch.zeros_like(inverse), [True, False, False]
+        backward = torch.ops.aten.native_layer_norm_backward
+        to_x, *_ = backward(gradient, rows, weight.shape, none, inverse, weight.float(), None, wanted)
         to_x += (gradient @ weight / len(weight))[:, None] * inverse
         return to_x.view(upstream[0].shape), None, None
 

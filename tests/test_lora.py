@@ -67,13 +67,15 @@ def test_serving_adds_up_gradients(load: Callable[..., Backbone]) -> None:
         torch.testing.assert_close([p.grad for p in parameters], expected)
 
 
+@pytest.mark.parametrize(("kind", "rtol", "atol"), [("gpt2", 0, 0), ("llama", 1e-5, 2e-6)])
 @torch.no_grad()
-def test_fresh_adapters_are_the_base_model(load: Callable[..., Backbone]) -> None:
-    base = load()
+def test_fresh_adapters_are_the_base_model(load: Callable[..., Backbone], kind: str, rtol: float, atol: float) -> None:
+    """To the last bit where every module works by itself; a product with several weights side by side rounds differently."""
+    base = load(kind)
     before = base.hidden(TOKENS)
     adapters = attach(base, 3)
     adapters.initialise("shared", seed=1)
-    torch.testing.assert_close(base.hidden(TOKENS), before, rtol=1e-5, atol=2e-6)
+    torch.testing.assert_close(base.hidden(TOKENS), before, rtol=rtol, atol=atol)
 
 
 def test_initial_a(load: Callable[..., Backbone]) -> None:

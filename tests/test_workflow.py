@@ -73,11 +73,8 @@ def test_contract(done: Workspace) -> None:
         assert sorted(trust["iteration"].unique()) == [2, 4, 6]
         assert len(trust) == 3 * 9
         cost = json.loads((run / "cost.json").read_text())
-        assert cost["tokens"] == {
-            "train": 4 * 3 * 32,
-            "evaluate": (2 * 2 + 2) * 3 * 59,
-            "trust": 0,
-        }  # the others' adapters on each test text, too
+        evaluated = (2 * 2 + 2) * 3 * 59  # twice on two splits, and the others' adapters on each test text
+        assert cost["tokens"] == {"train": 4 * 3 * 32, "evaluate": evaluated, "trust": 0}
         assert cost["warmup"]["tokens"] == {"train": 2 * 3 * 32, "evaluate": 2 * 3 * 59}
         assert {p.name for p in (run / "adapters/client=02").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
     settings = json.loads((results / "runs/main/settings.json").read_text())
