@@ -2,8 +2,9 @@
 
     python -m benchmarks.start [--rounds 5]
 
-A fresh process each time: Python, torch and transformers imported, a model of SmolLM2-135M's or GPT-2's shape loaded and checked, shards
-of six clients read, adapters attached. Files are in the system's cache from the second round on; the first does not count.
+A fresh process each time, up to the moment when it could begin: Python, torch and transformers imported, a model of SmolLM2-135M's or
+GPT-2's shape loaded and checked, shards of six clients read, adapters attached. `imports` is how much of that Python, torch and
+transformers take by themselves. Files are in the system's cache from the second round on; the first does not count.
 """
 
 from __future__ import annotations
@@ -12,27 +13,36 @@ import argparse
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+import transformers
 
-from benchmarks.common import gpt2, seconds, show, smollm2, summary
+from benchmarks.common import gpt2, show, smollm2, summary
 from pcft import shards
+from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
 from pcft.documents import Documents
 from pcft.files import sha256_of, write_json
 from pcft.layout import REFERENCE, SPLITS, shard_name
 
 CLIENTS, TOKENS = 6, 32768
 START = """
-import sys, torch
-from pathlib import Path
-from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
-from pcft.finetuning import Job, Session
-parts = {"adapters": Adapters(), "training": Training(), "exchange": Exchange(), "evaluation": Evaluation()}
-run = Run(experiment="e", corpus="c", model="m", **parts)
-Session(Job(run, 1, Path(sys.argv[1]), Path(sys.argv[2]), Path("unused"), torch.device("cpu"), tokens_per_pass=8192))
+import sys
+from pcft import __main__ as command
+options = command._parser().parse_args(sys.argv[1:])
+from pcft import finetuning
+finetuning.Session(command._job(options))
+print("ready", flush=True)
+"""
+IMPORTS = """
+import torch
+from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
+print("ready", flush=True)
 """
 
 
@@ -49,6 +59,17 @@ def write_corpus(folder: Path) -> Path:
     return folder
 
 
+def seconds_to_last_line(*command: str) -> float:
+    """Return how long a process takes to print its last line."""
+    began = last = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        for _ in process.stdout:
+            last = time.perf_counter()
+    assert process.returncode == 0
+    return last - began
+
+
 def main() -> None:
     """Time the start with both models."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -57,10 +78,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, redirect_stdout(sys.stderr):
         folder = Path(name)
         corpus = write_corpus(folder / "corpus")
+        parts: Any = {"adapters": Adapters(), "training": Training(), "exchange": Exchange(), "evaluation": Evaluation()}
+        write_json(folder / "settings.json", asdict(Run(experiment="e", corpus="c", model="m", **parts)))
         for model in (smollm2(folder / "smollm2"), gpt2(folder / "gpt2")):
-            command = [sys.executable, "-c", START, str(model), str(corpus)]
-            times = [seconds(lambda: subprocess.run(command, check=True, stdout=sys.stderr)) for _ in range(o.rounds + 1)]  # noqa: B023
-            show(work=f"start of a fine-tuning job, {model.name}", seconds=summary(times[1:], 2), torch=torch.__version__)
+            paths = {"settings": folder / "settings.json", "model": model, "corpus": corpus, "output": folder / "unused"}
+            options = [f"--{option}={value}" for option, value in {**paths, "seed": 1, "threads": torch.get_num_threads()}.items()]
+            start, imports = [sys.executable, "-c", START, "warmup", *options], [sys.executable, "-c", IMPORTS]
+            times: dict[str, list[float]] = {"start": [], "imports": []}
+            for _ in range(o.rounds + 1):
+                times["start"].append(seconds_to_last_line(*start))
+                times["imports"].append(seconds_to_last_line(*imports))
+            show(
+                work=f"start of a fine-tuning job, {model.name}",
+                seconds=summary(times["start"][1:], 2),
+                imports=summary(times["imports"][1:], 2),
+                torch=torch.__version__,
+                transformers=transformers.__version__,
+            )
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import json
 import sys
 from collections.abc import Sequence
@@ -112,11 +113,14 @@ def _card(o: argparse.Namespace) -> None:
 
 
 def _job(o: argparse.Namespace) -> Any:
+    gc.disable()  # imports make many objects and no garbage: looking for some takes a tenth of their time (benchmarks/start.py)
     import torch
 
     from pcft.config.experiments import Run
     from pcft.finetuning import Job
 
+    gc.freeze()
+    gc.enable()
     torch.set_num_threads(o.threads)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if o.device == "auto" else o.device
     if device == "cuda" and not torch.cuda.is_available():

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-import transformers
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.utils import logging
 
 from pcft.attention import attention
 from pcft.dropout import Dropout, Noise
@@ -36,7 +37,7 @@ class Backbone:
         prefix: the body's name within the whole model.
     """
 
-    def __init__(self, model: transformers.PreTrainedModel, noise: Noise, length: int) -> None:
+    def __init__(self, model: PreTrainedModel, noise: Noise, length: int) -> None:
         model.requires_grad_(False).eval()
         self.body: nn.Module = model.base_model
         self.head: Tensor = model.get_output_embeddings().weight
@@ -51,7 +52,7 @@ class Backbone:
         return states
 
     @torch.no_grad()
-    def _check(self, model: transformers.PreTrainedModel, length: int) -> None:
+    def _check(self, model: PreTrainedModel, length: int) -> None:
         """Refuse models that compute something else than head x body with plain causal attention.
 
         Such are models that scale or cap their logits, slide a window over the text, or do without the attention
@@ -81,17 +82,17 @@ def load(folder: Path, *, length: int, dropout: float, precision: Precision, dev
     Raises:
         PcftError: the folder holds no causal language model that can be used.
     """
-    transformers.utils.logging.disable_progress_bar()
-    transformers.AttentionInterface.register(ATTENTION, attention)
+    logging.disable_progress_bar()
+    AttentionInterface.register(ATTENTION, attention)
     try:
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
         rates = [name for name in RATES if isinstance(rate := getattr(config, name, None), float) and rate > 0]
         for name in rates:
             setattr(config, name, dropout)
         for name in ("activation_function", "hidden_act", "hidden_activation"):
             if getattr(config, name, None) == "gelu_new":
                 setattr(config, name, "gelu_pytorch_tanh")  # the same function in one kernel
-        model = transformers.AutoModelForCausalLM.from_pretrained(
+        model = AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,
             dtype=resolve_precision(precision, device),
