@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import psutil
 import torch
 import transformers
+from transformers.pytorch_utils import Conv1D
 
 T = TypeVar("T")
 
@@ -111,29 +112,43 @@ def alone(work: Callable[..., T], *arguments: Any) -> T:
         return process.submit(work, *arguments).result()
 
 
-def gpt2(folder: Path) -> Path:
-    """Write a model of GPT-2's shape (124M) with drawn weights."""
-    return _write(transformers.GPT2LMHeadModel, transformers.GPT2Config(), folder)
+MODELS: dict[str, tuple[Any, Any]] = {  # class and shape
+    "gpt2": (transformers.GPT2LMHeadModel, transformers.GPT2Config()),
+    "smollm2": (
+        transformers.LlamaForCausalLM,
+        transformers.LlamaConfig(
+            vocab_size=49152,
+            hidden_size=576,
+            intermediate_size=1536,
+            num_hidden_layers=30,
+            num_attention_heads=9,
+            num_key_value_heads=3,
+            max_position_embeddings=2048,
+            tie_word_embeddings=True,
+        ),
+    ),
+}
 
 
-def smollm2(folder: Path) -> Path:
-    """Write a model of SmolLM2-135M's shape with drawn weights."""
-    config = transformers.LlamaConfig(
-        vocab_size=49152,
-        hidden_size=576,
-        intermediate_size=1536,
-        num_hidden_layers=30,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        max_position_embeddings=2048,
-        tie_word_embeddings=True,
-    )
-    return _write(transformers.LlamaForCausalLM, config, folder)
-
-
-def _write(kind: Any, config: Any, folder: Path) -> Path:
+def write_model(name: str, folder: Path) -> Path:
+    """Write a model of the shape of GPT-2 (124M) or SmolLM2-135M, with drawn weights; return its folder within `folder`."""
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     torch.manual_seed(0)
-    kind(config).save_pretrained(folder)
-    return folder
+    kind, config = MODELS[name]
+    kind(config).save_pretrained(folder / name)
+    return folder / name
+
+
+def flops_per_token(name: str, length: int) -> tuple[float, float]:
+    """Return the FLOPs that a model's frozen products take a token: forward, and forward and backward to the inputs.
+
+    Two a parameter of the linear modules and the head, as many on the way back; and attention's two products a layer, forward with half
+    of all pairs of tokens, twice that on the way back.
+    """
+    kind, config = MODELS[name]
+    with torch.device("meta"):
+        model = kind(config)
+    linear = sum(m.weight.numel() for m in model.modules() if isinstance(m, (torch.nn.Linear, Conv1D)))  # the head among them
+    attention = 2.0 * config.num_hidden_layers * config.hidden_size * length
+    return 2 * linear + attention, 4 * linear + 3 * attention

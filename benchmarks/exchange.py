@@ -22,7 +22,7 @@ import peft
 import torch
 import transformers
 
-from benchmarks.common import alone, gpt2, in_turn, peak, ratio, show, summary
+from benchmarks.common import alone, in_turn, peak, ratio, show, summary
 from pcft import adapter_files
 from pcft.backbone import Backbone, load
 from pcft.batches import Grid, grid
@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     o = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, redirect_stdout(sys.stderr):
-        folder = gpt2(Path(name))
+        folder = write_model("gpt2", Path(name))
         validation(folder, o.rounds)
         for clients in o.clients:
             averaging(folder, clients, o.rounds)

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 import transformers
 
-from benchmarks.common import gpt2, show, smollm2, summary
+from benchmarks.common import show, summary, write_model
 from pcft import shards
 from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
 from pcft.documents import Documents
@@ -75,12 +75,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     o = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, redirect_stdout(sys.stderr):
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary, redirect_stdout(sys.stderr):
+        folder = Path(temporary)
         corpus = write_corpus(folder / "corpus")
         parts: Any = {"adapters": Adapters(), "training": Training(), "exchange": Exchange(), "evaluation": Evaluation()}
         write_json(folder / "settings.json", asdict(Run(experiment="e", corpus="c", model="m", **parts)))
-        for model in (smollm2(folder / "smollm2"), gpt2(folder / "gpt2")):
+        for model in (write_model(name, folder) for name in ("smollm2", "gpt2")):
             paths = {"settings": folder / "settings.json", "model": model, "corpus": corpus, "output": folder / "unused"}
             options = [f"--{option}={value}" for option, value in {**paths, "seed": 1, "threads": torch.get_num_threads()}.items()]
             start, imports = [sys.executable, "-c", START, "warmup", *options], [sys.executable, "-c", IMPORTS]

@@ -26,16 +26,15 @@ import peft
 import torch
 import transformers
 
-from benchmarks.common import Apart, alone, gpt2, highest, in_turn, ratio, show, smollm2, summary
+from benchmarks.common import MODELS, Apart, alone, flops_per_token, highest, in_turn, ratio, show, summary, write_model
 from pcft.allocator import keep_freed_memory
-from pcft.backbone import Backbone, load
+from pcft.backbone import load
 from pcft.config.experiments import Training
 from pcft.lora import Adapters
 from pcft.training import Trainer
 
 RANK, ALPHA, LORA_DROPOUT = 4, 32, 0.1
 PRODUCTS = 100
-MODELS = {"gpt2": gpt2, "smollm2": smollm2}
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,18 @@ class Case:
     length: int
     dropout: float
     precision: str = "auto"
+    rank: int = RANK
     tokens_per_pass: int = 1 << 30
 
     @property
     def tokens(self) -> int:
         """Of all clients together."""
         return self.clients * self.windows * self.length
+
+    @property
+    def needed(self) -> float:
+        """FLOPs of the frozen products."""
+        return self.tokens * flops_per_token(self.model, self.length)[1]
 
     @property
     def adapter_dropout(self) -> float:
@@ -96,7 +101,7 @@ def stacked(case: Case, folder: Path, device: torch.device) -> tuple[Trainer, Ca
     """Return our trainer, and an iteration of it."""
     keep_freed_memory()
     backbone = load(folder, length=case.length, dropout=case.dropout, precision=case.training.precision, device=device)
-    options: dict[str, Any] = {"rank": RANK, "alpha": ALPHA, "dropout": case.adapter_dropout, "noise": backbone.noise}
+    options: dict[str, Any] = {"rank": case.rank, "alpha": ALPHA, "dropout": case.adapter_dropout, "noise": backbone.noise}
     adapters = Adapters(backbone.body, targets=None, clients=case.clients, **options)
     adapters.initialise("shared", seed=0)
     backbone.body.to(device)
@@ -133,7 +138,9 @@ class Plain:
         self.models, self.optimisers = [], []
         for _ in range(case.clients):
             model = (
-                plain_model(folder, rank=RANK, alpha=ALPHA, adapter_dropout=case.adapter_dropout, dropout=case.dropout).to(device).train()
+                plain_model(folder, rank=case.rank, alpha=ALPHA, adapter_dropout=case.adapter_dropout, dropout=case.dropout)
+                .to(device)
+                .train()
             )
             self.optimisers.append(torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-3))
             self.models.append(torch.compile(model) if device.type == "cuda" else model)
@@ -151,26 +158,18 @@ class Plain:
             loss.item()
 
 
-def matrix_product(size: int, device: torch.device) -> tuple[Callable[[], Any], float]:
+def matrix_product(size: int, device: torch.device, repeated: int = PRODUCTS) -> tuple[Callable[[], Any], float]:
     """Return products of bfloat16 matrices that are large enough to be at their best, about as long as an iteration, and their FLOPs."""
     a, b = (torch.randn(size, size, device=device).bfloat16() for _ in range(2))
     out = torch.empty_like(a)
 
     def work() -> None:
-        for _ in range(PRODUCTS):
+        for _ in range(repeated):
             torch.mm(a, b, out=out)
         if device.type == "cuda":
             torch.cuda.synchronize()
 
-    return work, 2.0 * size**3 * PRODUCTS
-
-
-def needed(backbone: Backbone, adapters: Adapters, case: Case) -> float:
-    """Return the FLOPs of an iteration's frozen products: 4 a parameter and token, and attention's (causal: half of all pairs)."""
-    linear = sum(module.A.shape[1] * module.B.shape[2] for module in adapters.modules.values())
-    config: Any = backbone.body.config
-    attention = 2.0 * config.num_hidden_layers * config.hidden_size * case.length  # forward: 2 products x 2 FLOPs x length / 2 keys
-    return float(case.tokens * (4 * (linear + backbone.head.numel()) + 3 * attention))
+    return work, 2.0 * size**3 * repeated
 
 
 def speed(case: Case, folder: Path, device: torch.device, rounds: int, *, plain: bool) -> None:
@@ -182,7 +181,7 @@ def speed(case: Case, folder: Path, device: torch.device, rounds: int, *, plain:
     if theirs:
         sides["plain"] = theirs
     times = in_turn(sides, rounds, unmeasured=2)
-    ideal = [needed(trainer.backbone, trainer.adapters, case) / flops * t for t in times["product"]]
+    ideal = [case.needed / flops * t for t in times["product"]]
     result = {
         "tokens_per_s": summary([case.tokens / t for t in times["ours"]], 1),
         "of_matrix_products": ratio(ideal, times["ours"]),
@@ -225,7 +224,7 @@ def main() -> None:
     device = torch.device(o.device)
     cases = CASES if device.type == "cpu" else CUDA_CASES
     with tempfile.TemporaryDirectory() as name, redirect_stdout(sys.stderr):
-        folders = {model: write(Path(name) / model) for model, write in MODELS.items()}
+        folders = {model: write_model(model, Path(name)) for model in MODELS}
         for case in o.cases:
             if case in cases:
                 speed(cases[case], folders[cases[case].model], device, o.rounds, plain=not o.without_plain and case != "gpt2-no-dropout")

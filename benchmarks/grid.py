@@ -1,0 +1,88 @@
+"""What a config file's whole grid costs, by counting: tokens, FLOPs, and GPU-hours at given rates. Nothing is run.
+
+    python -m benchmarks.grid [--configfile config/paper.yaml] [--model gpt2] [--rates 100 200 400]
+
+Counted are the frozen products of every warm-up (one for strategies that train alike) and run: training, evaluation of validation and
+test text, everybody's adapter on everybody's test text at the end, and what trust asks for at each exchange. Clients are taken to have as
+much text as the config allows. A rate is in TFLOP/s: what matters is what training reaches, not a data sheet's peak.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+import yaml
+
+from benchmarks.common import MODELS, flops_per_token, show
+from pcft import plan
+from pcft.config.corpora import Corpus
+from pcft.config.experiments import Run
+from pcft.config.loading import load
+from pcft.config.schema import Config
+from pcft.config.strategies import SOURCES
+from pcft.exchange import due
+
+
+def windows(tokens: int, length: int) -> int:
+    """Return the tokens of the windows that cover a text."""
+    return -(-(tokens - 1) // length) * length
+
+
+def tokens_of(run: Run, corpus: Corpus) -> Counter[str]:
+    """Return the tokens that all clients pass through the model in one call of `warmup` (no strategy) or `finetune`."""
+    t, n, iterations = run.training, corpus.clients, run.training.iterations
+    split = {name: windows(getattr(corpus.tokens, name), t.sequence_length) for name in ("validation", "test", "reference")}
+    span = range(run.exchange.warmup + 1) if run.strategy is None else range(run.exchange.warmup, iterations + 1)
+    evaluations = sum(i % run.evaluation.interval == 0 or i == iterations for i in span)
+    counted = Counter(
+        training=n * (len(span) - 1) * t.batch_size * t.accumulation * t.sequence_length,
+        evaluation=n * evaluations * (split["validation"] + split["test"]),
+    )
+    if run.strategy is not None:
+        exchanges = sum(due(i, warmup=run.exchange.warmup, interval=run.exchange.interval) for i in span)
+        asked = {"losses": n * n * split["validation"], "predictions": n * split["reference"]}
+        counted["evaluation"] += n * (n - 1) * split["test"]
+        counted["trust"] = exchanges * asked.get(SOURCES[run.strategy.trust].evidence, 0)
+    return counted
+
+
+def count(config: Config) -> tuple[Counter[str], int, int]:
+    """Return the tokens of the whole grid, how many jobs pass them through the model, and the longest window."""
+    total: Counter[str] = Counter()
+    jobs = longest = 0
+    for name, experiment in config.experiments.items():
+        corpus = config.corpora[experiment.corpus]
+        runs = [plan.run(name, experiment, label, trained=s.trained, strategy=s) for label, s in plan.strategies(config, name).items()]
+        warmups = [plan.run(name, experiment, "warmup", trained=trained) for trained in {run.trained for run in runs}]
+        longest = max(longest, experiment.training.sequence_length)
+        for run in [*warmups, *runs]:
+            jobs += len(experiment.seeds)
+            for kind, tokens in tokens_of(run, corpus).items():
+                total[kind] += len(experiment.seeds) * tokens
+    return total, jobs, longest
+
+
+def main() -> None:
+    """Print what the grid costs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--configfile", type=Path, default=Path("config/paper.yaml"))
+    parser.add_argument("--model", choices=list(MODELS), default="gpt2", help="whose shape the base model has")
+    parser.add_argument("--rates", type=float, nargs="+", default=[100, 200, 400], metavar="TFLOPS")
+    o = parser.parse_args()
+    tokens, jobs, length = count(load(yaml.safe_load(o.configfile.read_text(encoding="utf-8")), str(o.configfile)))
+    forward, both = flops_per_token(o.model, length)
+    flops = {kind: number * (both if kind == "training" else forward) for kind, number in tokens.items()}
+    total = sum(flops.values())
+    show(
+        work=f"the grid of {o.configfile}",
+        jobs=jobs,
+        billions_of_tokens={kind: round(number / 1e9, 2) for kind, number in tokens.items()},
+        exaflops={kind: round(number / 1e18, 2) for kind, number in flops.items()},
+        gpu_hours={f"{rate:g} TFLOP/s": round(total / (rate * 1e12) / 3600, 1) for rate in o.rates},
+    )
+
+
+if __name__ == "__main__":
+    main()
