@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from pcft import seeding
+from pcft.fusing import fused
 
 TILE = 1 << 20  # words made at once on a CPU
 LANES = 2  # 16-bit random numbers in one 32-bit word: rates are exact to 1/65536
@@ -47,12 +48,17 @@ def random_words(keys: Tensor, count: int, start: int = 0) -> Tensor:
     Two rounds of multiply and xor-shift over a counter (the constants of Wellons' "lowbias32"), with half of the
     key entering before each round so that rows whose first halves meet do not share a sequence.
     """
-    half, mix1, most, mix2 = _constants(keys.device)
-    z = _counter(count, keys.device) + (keys[:, :1] + _signed(start * _STEP))
+    first, second = keys[:, :1] + _signed(start * _STEP), keys[:, 1:]
+    return _hash(first, second, _counter(count, keys.device), *_constants(keys.device))
+
+
+@fused
+def _hash(first: Tensor, second: Tensor, counter: Tensor, half: Tensor, mix1: Tensor, most: Tensor, mix2: Tensor) -> Tensor:
+    z = counter + first
     shifted = z >> 16
     z ^= shifted.bitwise_and_(half)
     z *= mix1
-    z += keys[:, 1:]
+    z += second
     torch.bitwise_right_shift(z, 15, out=shifted)
     z ^= shifted.bitwise_and_(most)
     z *= mix2

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from pcft.frozen import Frozen
+from pcft.fusing import fused
 
 CHUNK = 512  # positions whose logits are in memory at once, in the type of the head
 BLOCK = 16  # of these, positions that are worked on in float32 at once on a CPU, while they are in the cache
@@ -26,15 +27,8 @@ class _WeightedCrossEntropy(torch.autograd.Function):
         for chunk in _slices(0, len(hidden), CHUNK):
             logits = head(hidden[chunk])
             for part in _slices(chunk.start, chunk.stop, _block(hidden)):
-                target, weight = targets[part, None], weights[part, None]
                 rows = logits[part.start - chunk.start : part.stop - chunk.start]
-                wide = rows.float()  # the same memory if it is float32 already
-                chosen = wide.gather(-1, target)
-                largest = wide.amax(-1, keepdim=True)
-                total = wide.sub_(largest).exp_().sum(-1, keepdim=True)
-                losses[part] = (total.log() + largest - chosen).squeeze(-1)
-                wide.mul_(weight / total).scatter_add_(-1, target, -weight)  # weight * (softmax - one-hot)
-                rows.copy_(wide)
+                losses[part] = _differentiate(rows, targets[part, None], weights[part, None])
             gradient[chunk] = head.back(logits)
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(losses)
@@ -44,6 +38,19 @@ class _WeightedCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Any) -> tuple[Tensor, None, None, None]:
         (gradient,) = ctx.saved_tensors
         return gradient * upstream[0], None, None, None
+
+
+@fused
+def _differentiate(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Replace logits [rows, vocabulary] by weight · (softmax - one-hot), worked out in float32; return the losses, [rows]."""
+    wide = logits.float()  # the same memory if it is float32 already
+    chosen = wide.gather(-1, target)
+    largest = wide.amax(-1, keepdim=True)
+    total = wide.sub_(largest).exp_().sum(-1, keepdim=True)
+    loss = total.log() + largest - chosen
+    logits.copy_(wide.mul_(weight / total))
+    logits.scatter_(-1, target, (weight * torch.expm1(-loss)).to(logits.dtype))
+    return loss.squeeze(-1)
 
 
 def weighted_cross_entropy(hidden: Tensor, head: Frozen, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,32 @@
+"""Elementwise work that torch's compiler makes into one kernel on a GPU.
+
+There, operations one by one read and write the whole of their tensors each; on a CPU they are given pieces that stay in the cache
+instead, and need no compiler.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import ParamSpec
+
+import torch
+from torch import Tensor
+
+P = ParamSpec("P")
+
+
+def fused(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Have `function` compiled when its first argument is on a GPU, at the first call; as it stands elsewhere, or without Triton."""
+
+    @cache
+    def compiled() -> Callable[P, Tensor]:
+        return torch.compile(function, fullgraph=True, dynamic=True)
+
+    @wraps(function)
+    def call(*arguments: P.args, **options: P.kwargs) -> Tensor:
+        on_gpu = isinstance(arguments[0], Tensor) and arguments[0].is_cuda and importlib.util.find_spec("triton") is not None
+        return (compiled() if on_gpu else function)(*arguments, **options)
+
+    return call
