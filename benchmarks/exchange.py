@@ -22,7 +22,7 @@ import peft
 import torch
 import transformers
 
-from benchmarks.common import alone, in_turn, peak, ratio, show, summary
+from benchmarks.common import alone, in_turn, peak, ratio, show, summary, write_model
 from pcft import adapter_files
 from pcft.backbone import Backbone, load
 from pcft.batches import Grid, grid

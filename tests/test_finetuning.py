@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from pcft.backbone import Precision
 from pcft.config.events import Events
 from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
 from pcft.config.strategies import SOURCES, Strategy
 from pcft.errors import PcftError
 from pcft.files import sha256_of
-from pcft.finetuning import Job, finetune, warmup
+from pcft.finetuning import Job, Session, finetune, warmup
 from pcft.layout import shard_name
 from tests.conftest import CPU, random_corpus
 
@@ -80,6 +82,34 @@ def test_fedavg_ends_with_everybody_equal(job: Job) -> None:
     assert files[0] == files[1] == files[2]
     trust = pd.read_parquet(job.output / "trust.parquet")
     assert (trust["trust"] - 1 / 3).abs().max() < 1e-6
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("bfloat16", 2e-3)])
+def test_threads_do_not_change_the_science(job: Job, threads: Callable[[int], None], precision: Precision, tolerance: float) -> None:
+    """Batches and masks are the same, sums are rounded in another order at most."""
+    losses = []
+    for count in (1, 3):
+        threads(count)
+        training = dataclasses.replace(job.run.training, precision=precision)
+        losses.append(run(dataclasses.replace(job, output=job.output / str(count)), "validation", training=training)["loss"])
+    pd.testing.assert_series_equal(*losses, rtol=tolerance)
+
+
+@pytest.mark.parametrize(("precision", "capable", "said"), [("auto", False, True), ("auto", True, False), ("float32", False, False)])
+def test_the_log_says_where_bfloat16_is_missing(
+    job: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], precision: Precision, capable: bool, said: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": capable})
+    training = dataclasses.replace(job.run.training, precision=precision)
+    Session(dataclasses.replace(job, run=dataclasses.replace(job.run, training=training)))
+    assert ("no instructions for bfloat16" in capsys.readouterr().out) == said
 
 
 def test_same_settings_same_bytes(job: Job) -> None:
