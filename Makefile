@@ -33,14 +33,17 @@ format: $(VENV)/.dev ## format Python and Snakemake files
 	ruff check --fix .
 	snakefmt Snakefile rules
 
-benchmark: $(VENV)/.dev ## time training against the plain way, the start of a job, kernels against torch, exchanges against training, corpora against tiktoken
+benchmark: $(VENV)/.dev ## measure everything in docs/performance.md and docs/corpora.md, both sides of each comparison; about two and a half hours
 	python -m benchmarks.training
 	python -m benchmarks.start
+	python -m benchmarks.ablation
+	python -m benchmarks.scaling --figure results/scaling.png
 	python -m benchmarks.kernels
-	python -m benchmarks.experiment
 	python -m benchmarks.exchange
+	python -m benchmarks.grid
 	snakemake --cores $(CORES) results/models/smollm2-135m/manifest.json
 	python -m benchmarks.corpora results/models/smollm2-135m
+	python -m benchmarks.experiment
 
 clean: ## remove the environment and everything that was made
 	rm -rf $(VENV) .snakemake

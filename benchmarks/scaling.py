@@ -107,7 +107,7 @@ def draw(found: dict[Case, Point], models: Sequence[str], path: Path) -> None:
         axes[0, 0].set_ylabel("time a token, relative")
         axes[1, 0].set_ylabel("peak memory (GB)")
         for axis in axes[:, 0]:
-            axis.set_ylim(bottom=0)
+            axis.set_ylim(0, 1.05 * axis.get_ylim()[1])
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
         figure.savefig(path, dpi=200, metadata={"Software": None})
 
