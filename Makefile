@@ -33,7 +33,7 @@ format: $(VENV)/.dev ## format Python and Snakemake files
 	ruff check --fix .
 	snakefmt Snakefile rules
 
-benchmark: $(VENV)/.dev ## measure everything in docs/performance.md and docs/corpora.md, both sides of each comparison; about two and a half hours
+benchmark: $(VENV)/.dev ## measure everything in docs/performance.md and docs/corpora.md, both sides of each comparison; takes hours
 	python -m benchmarks.training
 	python -m benchmarks.start
 	python -m benchmarks.ablation

@@ -137,6 +137,22 @@ def single_adamw() -> None:
     put(torch.optim, "AdamW", lambda *a, **options: kind(*a, **{**options, "fused": False}))
 
 
+def all_in_float32() -> None:
+    """Hold the frozen model in float32."""
+    put(backbone, "resolve_precision", lambda *_: torch.float32)
+
+
+def one_client_after_another() -> None:
+    """Give each client a model of its own."""
+    together = training.stacked
+
+    def apart(case: Case, folder: Path, device: torch.device) -> tuple[None, Callable[[], Any]]:
+        own = [together(replace(case, clients=1), folder, device)[1] for _ in range(case.clients)]
+        return None, lambda: [one() for one in own]
+
+    put(training, "stacked", apart)
+
+
 VARIANTS: dict[str, Callable[[], None]] = {
     "without nothing": as_it_is,
     "without weights laid out once": weights_laid_out_in_each_call,
@@ -150,8 +166,8 @@ VARIANTS: dict[str, Callable[[], None]] = {
     "without GELU in one kernel": gelu_of_several_kernels,
     "without kept memory": memory_given_back,
     "without fused AdamW": single_adamw,
-    "without bfloat16": as_it_is,
-    "without stacking (one client after another)": as_it_is,
+    "without bfloat16": all_in_float32,
+    "without stacking (one client after another)": one_client_after_another,
 }
 NO_USE = {
     "gpt2": ("without common work of q, k, v and gate, up", "without norms in one pass"),
@@ -162,12 +178,7 @@ NO_USE = {
 def iteration(case: Case, folder: Path, variant: str) -> Callable[[], Any]:
     """Return an iteration in which `variant` holds, in a process that is given up to it."""
     VARIANTS[variant]()
-    if variant == "without bfloat16":
-        case = replace(case, precision="float32")
-    if not variant.startswith("without stacking"):
-        return training.stacked(case, folder, CPU)[1]
-    own = [training.stacked(replace(case, clients=1), folder, CPU)[1] for _ in range(case.clients)]
-    return lambda: [one() for one in own]
+    return training.stacked(case, folder, CPU)[1]
 
 
 def ablate(case: Case, folder: Path, rounds: int) -> None:

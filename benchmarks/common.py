@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
@@ -140,6 +141,7 @@ def write_model(name: str, folder: Path) -> Path:
     return folder / name
 
 
+@cache
 def flops_per_token(name: str, length: int) -> tuple[float, float]:
     """Return the FLOPs that a model's frozen products take a token: forward, and forward and backward to the inputs.
 

@@ -23,7 +23,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import torch
 
-from benchmarks.common import alone, highest, in_turn, ratio, show, summary, write_model
+from benchmarks.common import alone, highest, in_turn, show, summary, write_model
 from benchmarks.training import CASES, Case, matrix_product, stacked
 from pcft.config.figures import Figures
 from pcft.drawing.data import COLOURS
@@ -55,9 +55,14 @@ class Point:
         return median(a / b for a, b in zip(self.times["iteration"], self.times["products"], strict=True)) * self.flops / self.case.tokens
 
 
+def base_of(model: str) -> Case:
+    """Return the case from which the axes start."""
+    return replace(CASES[model], clients=4)
+
+
 def points(model: str) -> dict[str, list[Case]]:
     """Return the cases along each axis."""
-    base = replace(CASES[model], clients=4)
+    base = base_of(model)
 
     def at(axis: str, value: int) -> Case:
         changed: dict[str, Any] = {axis: value} | ({"windows": base.windows * base.length // value} if axis == "length" else {})
@@ -77,11 +82,10 @@ def measure(case: Case, folder: Path, rounds: int) -> Point:
 def report(point: Point) -> None:
     """Print a line."""
     case = point.case
-    ideal = [case.needed / point.flops * t for t in point.times["products"]]
     show(
         work=f"{case.name}, rank {case.rank}",
         ms_per_token=summary([1000 * t / case.tokens for t in point.times["iteration"]]),
-        of_matrix_products=ratio(ideal, point.times["iteration"]),
+        of_matrix_products=case.of_matrix_products(point.flops, point.times["products"], point.times["iteration"]),
         peak_mb=round(point.peak / 1e6),
     )
 
@@ -93,7 +97,7 @@ def draw(found: dict[Case, Point], models: Sequence[str], path: Path) -> None:
         figure, axes = plt.subplots(2, len(AXES), sharex="col", sharey="row", figsize=(look.width, look.width * 0.5))
         for model in models:
             label, colour, marker = LOOKS[model]
-            first = found[points(model)["clients"][AXES["clients"][1].index(4)]]
+            first = found[base_of(model)]
             for column, (axis, cases) in zip(axes.T, points(model).items(), strict=True):
                 x = [getattr(case, axis) for case in cases]
                 drawn: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 3, "label": label}

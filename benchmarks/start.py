@@ -35,8 +35,8 @@ START = """
 import sys
 from pcft import __main__ as command
 options = command._parser().parse_args(sys.argv[1:])
-from pcft import finetuning
-finetuning.Session(command._job(options))
+finetuning, job = command._training(options)
+finetuning.Session(job)
 print("ready", flush=True)
 """
 IMPORTS = """

@@ -16,7 +16,7 @@ import argparse
 import itertools
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,6 +59,10 @@ class Case:
     def needed(self) -> float:
         """FLOPs of the frozen products."""
         return self.tokens * flops_per_token(self.model, self.length)[1]
+
+    def of_matrix_products(self, flops: float, products: Sequence[float], iterations: Sequence[float]) -> dict[str, Any]:
+        """Return the share of the products' rate that iterations reach, from the seconds of both; the products take so many FLOPs."""
+        return ratio([self.needed / flops * t for t in products], iterations)
 
     @property
     def adapter_dropout(self) -> float:
@@ -181,10 +185,9 @@ def speed(case: Case, folder: Path, device: torch.device, rounds: int, *, plain:
     if theirs:
         sides["plain"] = theirs
     times = in_turn(sides, rounds, unmeasured=2)
-    ideal = [case.needed / flops * t for t in times["product"]]
     result = {
         "tokens_per_s": summary([case.tokens / t for t in times["ours"]], 1),
-        "of_matrix_products": ratio(ideal, times["ours"]),
+        "of_matrix_products": case.of_matrix_products(flops, times["product"], times["ours"]),
         "gflops_of_the_product": summary([flops / t / 1e9 for t in times["product"]], 1),
     }
     if theirs:

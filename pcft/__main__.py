@@ -75,15 +75,13 @@ def _corpus(o: argparse.Namespace) -> None:
 
 
 def _warmup(o: argparse.Namespace) -> None:
-    from pcft import finetuning
-
-    finetuning.warmup(_job(o))
+    finetuning, job = _training(o)
+    finetuning.warmup(job)
 
 
 def _finetune(o: argparse.Namespace) -> None:
-    from pcft import finetuning
-
-    finetuning.finetune(_job(o), o.warmup)
+    finetuning, job = _training(o)
+    finetuning.finetune(job, o.warmup)
 
 
 def _table(o: argparse.Namespace) -> None:
@@ -112,12 +110,13 @@ def _card(o: argparse.Namespace) -> None:
     corpus_tables.build(o.corpus, o.output)
 
 
-def _job(o: argparse.Namespace) -> Any:
-    gc.disable()  # imports make many objects and no garbage: looking for some takes a tenth of their time (benchmarks/start.py)
+def _training(o: argparse.Namespace) -> tuple[Any, Any]:
+    """Return the module of the training stages, and what it is to work with."""
+    gc.disable()  # the imports make many objects and no garbage: looking for some takes time (benchmarks/start.py)
     import torch
 
+    from pcft import finetuning
     from pcft.config.experiments import Run
-    from pcft.finetuning import Job
 
     gc.freeze()
     gc.enable()
@@ -125,7 +124,8 @@ def _job(o: argparse.Namespace) -> Any:
     device = ("cuda" if torch.cuda.is_available() else "cpu") if o.device == "auto" else o.device
     if device == "cuda" and not torch.cuda.is_available():
         raise PcftError("compute.device is cuda, but torch sees no GPU here; use auto or cpu, or install a CUDA build of torch")
-    return Job(_settings(Run, o.settings), o.seed, o.model, o.corpus, o.output, torch.device(device), o.tokens_per_pass)
+    run = _settings(Run, o.settings)
+    return finetuning, finetuning.Job(run, o.seed, o.model, o.corpus, o.output, torch.device(device), o.tokens_per_pass)
 
 
 def _settings(kind: type[T], path: Path) -> T:

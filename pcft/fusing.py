@@ -22,11 +22,12 @@ def fused(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
     @cache
     def compiled() -> Callable[P, Tensor]:
-        return torch.compile(function, fullgraph=True, dynamic=True)
+        has_triton = importlib.util.find_spec("triton") is not None
+        return torch.compile(function, fullgraph=True, dynamic=True) if has_triton else function
 
     @wraps(function)
     def call(*arguments: P.args, **options: P.kwargs) -> Tensor:
-        on_gpu = isinstance(arguments[0], Tensor) and arguments[0].is_cuda and importlib.util.find_spec("triton") is not None
+        on_gpu = isinstance(arguments[0], Tensor) and arguments[0].is_cuda
         return (compiled() if on_gpu else function)(*arguments, **options)
 
     return call
