@@ -36,14 +36,14 @@ format: $(VENV)/.dev ## format Python and Snakemake files
 benchmark: $(VENV)/.dev ## measure everything in docs/performance.md and docs/corpora.md, both sides of each comparison; takes hours
 	python -m benchmarks.training
 	python -m benchmarks.start
+	python -m benchmarks.experiment
 	python -m benchmarks.ablation
+	python -m benchmarks.exchange
 	python -m benchmarks.scaling --figure results/scaling.png
 	python -m benchmarks.kernels
-	python -m benchmarks.exchange
 	python -m benchmarks.grid
 	snakemake --cores $(CORES) results/models/smollm2-135m/manifest.json
 	python -m benchmarks.corpora results/models/smollm2-135m
-	python -m benchmarks.experiment
 
 clean: ## remove the environment and everything that was made
 	rm -rf $(VENV) .snakemake

@@ -23,6 +23,7 @@ from pcft.norms import replace_norms
 
 Precision = Literal["auto", "bfloat16", "float32"]
 ATTENTION = "pcft"
+PROBED = 16  # last positions of a window whose logits are compared: they see the whole of it
 RATES = ("attn_pdrop", "embd_pdrop", "resid_pdrop", "attention_dropout", "hidden_dropout", "dropout")
 
 
@@ -60,10 +61,12 @@ class Backbone:
         """
         generator = torch.Generator().manual_seed(0)
         probe = torch.randint(model.config.vocab_size, (1, length), generator=generator).to(self.head.device)
-        ours = self.logits(self.hidden(probe)[0])[None].float()
+        ours = self.logits(self.hidden(probe)[0, -PROBED:])[None].float()
         model.set_attn_implementation("eager")
         replaceable = model.config._attn_implementation == "eager"  # otherwise it never asked for our attention either
+        last = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: given[0][:, -PROBED:])
         theirs = model(input_ids=probe, use_cache=False).logits.float()
+        last.remove()
         model.set_attn_implementation(ATTENTION)
         limit = 1e-3 if self.head.dtype is torch.float32 else 0.1  # bfloat16 rounds at other places there
         if not replaceable or not (ours - theirs).norm() <= limit * theirs.norm():
