@@ -46,7 +46,6 @@ class Case:
     windows: int
     length: int
     dropout: float
-    precision: str = "auto"
     rank: int = RANK
     tokens_per_pass: int = 1 << 30
 
@@ -83,7 +82,6 @@ class Case:
             accumulation=1,
             sequence_length=self.length,
             dropout=self.dropout,
-            precision=self.precision,  # type: ignore[arg-type]
         )
 
 
