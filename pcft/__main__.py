@@ -18,6 +18,7 @@ from pcft import __version__
 from pcft.config.compute import Compute
 from pcft.config.parsing import Problems, read
 from pcft.errors import PcftError
+from pcft.interruption import Interrupted
 
 T = TypeVar("T")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room: disk, quota, largest size of a file
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PcftError as error:
         print(f"pcft: {error}", file=sys.stderr)
         return 2
+    except Interrupted:
+        return 143  # as of a process that SIGTERM ended
     except OSError as error:
         if error.errno not in FULL and not error.filename:
             raise

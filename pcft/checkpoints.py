@@ -1,29 +1,64 @@
-"""The state of training in one file: factors and AdamW's two moments, as safetensors."""
+"""Where a run is: one safetensors file that holds all from which it can go on, bit for bit.
+
+The name of a checkpoint holds the iteration and the SHA-256 of its content, so that a torn or altered one is known by its name; its
+metadata hold what it was made with, so that one of other settings, code, model or text is not gone on from.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
-from pcft.errors import PcftError
-from pcft.files import replacing
+from pcft.errors import PcftError, first_line
+from pcft.files import replacing, sha256_of
 from pcft.training import Trainer
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
+KEPT = 2  # the last checkpoint, and the one before it
+NAME = re.compile(r"(\d{8})-([0-9a-f]{64})\.safetensors")
 
 
-def save(trainer: Trainer, iteration: int, path: Path) -> None:
-    """Write the state after `iteration`; the file is whole or absent."""
+def state_of(trainer: Trainer) -> dict[str, Tensor]:
+    """Return factors and AdamW's two moments by name, on the CPU."""
     factors = trainer.adapters.factors()
     tensors = {f"factor/{name}": factor for name, factor in factors.items()}
     for name, parameter in zip(factors, trainer.adapters.parameters(), strict=True):
         state = trainer.optimiser.state.get(parameter, {})
         tensors |= {f"{moment}/{name}": state.get(moment, torch.zeros_like(parameter)) for moment in MOMENTS}
+    return {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+
+
+def restore(trainer: Trainer, tensors: Mapping[str, Tensor], iteration: int) -> None:
+    """Put a trainer where `state_of` another was after `iteration`.
+
+    Raises:
+        ValueError: the state is that of other adapters or clients.
+    """
+    factors = trainer.adapters.factors()
+    expected = {f"{kind}/{name}": f.shape for kind in ("factor", *MOMENTS) for name, f in factors.items()}
+    if {name: t.shape for name, t in tensors.items()} != expected:
+        raise ValueError("saved with other adapters or clients than these settings ask for")
+    trainer.adapters.load({name: tensors[f"factor/{name}"] for name in factors})
+    for name, parameter in zip(factors, trainer.adapters.parameters(), strict=True):
+        moments = {moment: tensors[f"{moment}/{name}"].to(parameter.device) for moment in MOMENTS}
+        trainer.optimiser.state[parameter] = {"step": torch.tensor(float(iteration), device=parameter.device), **moments}
+
+
+def save(trainer: Trainer, iteration: int, path: Path) -> None:
+    """Write the state after `iteration`, from which runs that share it go on; the file is whole or absent."""
     with replacing(path) as temporary:
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary, metadata={"iteration": str(iteration)})
+        save_file(state_of(trainer), temporary, metadata={"iteration": str(iteration)})
 
 
 def load(trainer: Trainer, path: Path) -> int:
@@ -32,18 +67,79 @@ def load(trainer: Trainer, path: Path) -> int:
     Raises:
         PcftError: the file is damaged, or was saved with other adapters.
     """
-    factors = trainer.adapters.factors()
     try:
-        with safe_open(path, framework="pt") as f:
-            iteration = int(f.metadata()["iteration"])
-            tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        tensors, metadata = _read(path)
+        iteration = int(metadata["iteration"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise PcftError(f"{path}: not a saved state of training ({error}); remove it to have it made again") from None
-    expected = {f"{kind}/{name}": f.shape for kind in ("factor", *MOMENTS) for name, f in factors.items()}
-    if {name: t.shape for name, t in tensors.items()} != expected:
-        raise PcftError(f"{path}: saved with other adapters or clients than these settings ask for; remove it to have it made again")
-    trainer.adapters.load({name: tensors[f"factor/{name}"] for name in factors})
-    for name, parameter in zip(factors, trainer.adapters.parameters(), strict=True):
-        moments = {moment: tensors[f"{moment}/{name}"].to(parameter.device) for moment in MOMENTS}
-        trainer.optimiser.state[parameter] = {"step": torch.tensor(float(iteration), device=parameter.device), **moments}
+    try:
+        restore(trainer, tensors, iteration)
+    except ValueError as error:
+        raise PcftError(f"{path}: {error}; remove it to have it made again") from None
     return iteration
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    with safe_open(path, framework="pt") as f:
+        return {name: f.get_tensor(name) for name in f.keys()}, f.metadata()  # noqa: SIM118 - not a dict
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One of a run's checkpoints: tensors by name, and whatever else JSON can hold."""
+
+    tensors: dict[str, Tensor]
+    content: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The last checkpoints of one run.
+
+    Attributes:
+        folder: holds nothing else.
+        made_with: what must be the same for a run to go on from one, by a name that a message can show.
+    """
+
+    folder: Path
+    made_with: Mapping[str, Any]
+
+    def save(self, iteration: int, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint, whole or not at all, and let go of those before the last one."""
+        metadata = {"content": json.dumps(checkpoint.content), "made_with": json.dumps(self.made_with)}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f".{os.getpid()}.part"
+        try:
+            save_file(checkpoint.tensors, temporary, metadata=metadata)
+            temporary.rename(self.folder / f"{iteration:08d}-{sha256_of(temporary)}.safetensors")
+        finally:
+            temporary.unlink(missing_ok=True)
+        for old in sorted(self._files(), reverse=True)[KEPT:]:
+            old.unlink()
+
+    def last(self) -> Checkpoint | None:
+        """Return the last checkpoint that is whole and of this run; say why others are not used."""
+        for path in sorted(self._files(), reverse=True):
+            try:
+                return self._open(path)
+            except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+                print(f"checkpoint {path}: not used, {first_line(error)}", flush=True)
+        return None
+
+    def remove(self) -> None:
+        """Remove them all, as the run is done."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _files(self) -> Iterator[Path]:
+        return (path for path in self.folder.glob("*.safetensors") if NAME.fullmatch(path.name))
+
+    def _open(self, path: Path) -> Checkpoint:
+        named = NAME.fullmatch(path.name)
+        if named is None or sha256_of(path) != named[2]:
+            raise ValueError("it is torn or altered: its SHA-256 is not the one in its name")
+        tensors, metadata = _read(path)
+        theirs = json.loads(metadata["made_with"])
+        other = [what for what in {**self.made_with, **theirs} if self.made_with.get(what) != theirs.get(what)]
+        if other:
+            raise ValueError(f"it was made with another {', '.join(other)}")
+        return Checkpoint(tensors, json.loads(metadata["content"]))

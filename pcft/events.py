@@ -6,6 +6,7 @@ All of it happens to what clients send, before anybody sets trust: an attacked o
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -32,10 +33,24 @@ class Events:
     multiplier: float = 0.0
     _public: dict[str, Tensor] = field(default_factory=dict)  # adapters as they were last known to everybody
 
+    @property
+    def alter(self) -> bool:
+        """Whether what clients send may be another adapter than they have."""
+        return self.settings.poison is not None or self.settings.privacy is not None
+
     def begin(self, adapters: Adapters) -> None:
         """Take the adapters as they are for known to everybody, as those are that all draw from the same seed."""
         if self.settings.privacy is not None:
             self._public = {name: factor.clone() for name, factor in adapters.factors().items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what has to be known of the past."""
+        return {name: factor.cpu() for name, factor in self._public.items()}
+
+    def resume(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what `state` gave."""
+        for name, factor in state.items():
+            self._public[name].copy_(factor)
 
     def present(self, iteration: int) -> Tensor:
         """Return who takes part in the exchange after `iteration`, bool [N]: all but a share, at least one."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from pcft.batches import Grid
 from pcft.config.strategies import SOURCES, Evidence, Strategy
 from pcft.evaluation import cross_losses, predict
 from pcft.events import Events
+from pcft.interruption import Interrupted, interruptible
 from pcft.ledger import Ledger
 from pcft.lora import Adapters
 from pcft.traffic import INDEX, VALUE, Sizes, Traffic, traffic
@@ -65,12 +67,13 @@ class Exchange:
         """Replace the adapter of everybody who takes part by what it takes over from those it trusts."""
         present = self.events.present(iteration)
         who = present.nonzero().squeeze(1)
-        if self._leaves(who):
-            self.events.send(self.adapters, who, iteration)
-        with self.ledger.phase("trust"):
-            evidence, tokens = self._evidence(who)
-            scores = score(evidence, self.strategy).cpu()
-            weights = trust(scores, self.strategy)
+        with self._undone_if_interrupted():
+            if self._leaves(who):
+                self.events.send(self.adapters, who, iteration)
+            with self.ledger.phase("trust"), interruptible():
+                evidence, tokens = self._evidence(who)
+                scores = score(evidence, self.strategy).cpu()
+                weights = trust(scores, self.strategy)
         with self.ledger.phase("exchange"):
             error = self._take_over(who, weights)
             self.events.received(self.adapters, who)
@@ -87,6 +90,17 @@ class Exchange:
         self.ledger.tokens["trust"] += int(tokens.sum())
         self.ledger.moved(outcome.traffic)
         return outcome
+
+    @contextmanager
+    def _undone_if_interrupted(self) -> Iterator[None]:
+        """Where the block is cut short, give clients back what they had before they sent anything."""
+        before = {name: factor.clone() for name, factor in self.adapters.factors().items()} if self.events.alter else None
+        try:
+            yield
+        except Interrupted:
+            if before is not None:
+                self.adapters.load(before)
+            raise
 
     def _leaves(self, who: Tensor) -> bool:
         """Whether anything leaves a client: not where all trust themselves alone, and need nothing of others to know it."""

@@ -16,6 +16,7 @@ import torch
 
 from pcft.traffic import Traffic
 
+TOTAL = "total"
 LIBRARIES = ("torch", "transformers", "safetensors", "pyarrow", "numpy")
 
 
@@ -43,13 +44,29 @@ class Ledger:
             so_far = self.traffic.get(route, Traffic(torch.zeros_like(one.sent), torch.zeros_like(one.received)))
             self.traffic[route] = Traffic(so_far.sent + one.sent, so_far.received + one.received)
 
+    def state(self) -> dict[str, Any]:
+        """Return what has been counted so far, as JSON can hold it."""
+        traffic = {route: [one.sent.tolist(), one.received.tolist()] for route, one in self.traffic.items()}
+        return {"tokens": self.tokens, "traffic": traffic, "seconds": {**self.seconds, TOTAL: self._total()}}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on counting from another ledger's state."""
+        self.tokens.update(state["tokens"])
+        self.moved({route: Traffic(*map(torch.tensor, both)) for route, both in state["traffic"].items()})
+        for name, value in state["seconds"].items():
+            self.seconds[name] += value
+        self._began -= self.seconds.pop(TOTAL)
+
+    def _total(self) -> float:
+        return time.perf_counter() - self._began
+
     def report(self, device: torch.device) -> dict[str, Any]:
         """Return the costs as `cost.json` holds them."""
         seconds = {name: round(value, 3) for name, value in self.seconds.items()}
         return {
             "tokens": dict(self.tokens),
             "bytes": {route: {"sent": one.sent.tolist(), "received": one.received.tolist()} for route, one in self.traffic.items()},
-            "seconds": {**seconds, "total": round(time.perf_counter() - self._began, 3)},
+            "seconds": {**seconds, TOTAL: round(self._total(), 3)},
             "peak_memory_bytes": peak_memory(device),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
             "threads": torch.get_num_threads(),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from torch import Tensor
 
 from pcft.errors import PcftError
@@ -48,6 +50,7 @@ EXCHANGES = pa.schema(
         *((f"{route}_{way}_bytes", pa.int64()) for route in ROUTES for way in ("sent", "received")),
     ]
 )
+TABLES = {"metrics": METRICS, "trust": TRUST, "exchanges": EXCHANGES, "cross": CROSS}
 
 
 class Records:
@@ -59,6 +62,15 @@ class Records:
         self.trust: list[dict[str, Any]] = []
         self.exchanges: list[dict[str, Any]] = []
         self.cross: list[dict[str, Any]] = []
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all rows by table, each table as the bytes of a parquet file, uint8 [bytes]."""
+        return {name: _bytes(getattr(self, name), schema) for name, schema in TABLES.items()}
+
+    def resume(self, state: Mapping[str, Tensor]) -> None:
+        """Put back the rows that `state` gave."""
+        for name, schema in TABLES.items():
+            setattr(self, name, pq.read_table(pa.BufferReader(state[name].numpy()), schema=schema).to_pylist())
 
     def adopt(self, file: Path) -> None:
         """Take over another run's metrics under this one's labels.
@@ -125,6 +137,12 @@ class Records:
         _write(self.trust, TRUST, folder / "trust.parquet")
         _write(self.exchanges, EXCHANGES, folder / "exchanges.parquet")
         _write(self.cross, CROSS, folder / "cross.parquet")
+
+
+def _bytes(rows: list[dict[str, Any]], schema: pa.Schema) -> Tensor:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows, schema), sink)
+    return torch.frombuffer(bytearray(sink.getvalue()), dtype=torch.uint8)
 
 
 def _write(rows: list[dict[str, Any]], schema: pa.Schema, path: Path) -> None:

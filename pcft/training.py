@@ -12,6 +12,7 @@ from pcft.backbone import Backbone
 from pcft.batches import passes, training_batch
 from pcft.config.experiments import Training
 from pcft.errors import PcftError
+from pcft.interruption import interruptible
 from pcft.lora import Adapters
 from pcft.losses import weighted_cross_entropy
 
@@ -60,17 +61,10 @@ class Trainer:
         n, length, count = self.adapters.clients, self.training.sequence_length, self.training.batch_size * self.training.accumulation
         inputs, targets = training_batch(self.texts, count=count, length=length, seed=self.seed, iteration=iteration)
         losses = torch.zeros(n, device=inputs.device)
-        for clients, rows in passes(self.tokens_per_pass, n, count, length):
-            names = [
-                ("dropout", client, iteration, row) for client in range(clients.start, clients.stop) for row in range(rows.start, rows.stop)
-            ]
-            self.backbone.noise.set(names, self.seed, inputs.device)
-            with self.adapters.serving(clients):
-                hidden = self.backbone.hidden(inputs[clients, rows].flatten(0, 1)).flatten(0, 1)
-                weight = torch.full((len(hidden),), 1 / self.tokens, device=inputs.device)
-                total, each = weighted_cross_entropy(hidden, self.backbone.logits, targets[clients, rows].flatten(), weight)
-                torch.autograd.backward(total)
-            losses[clients] += each.view(clients.stop - clients.start, -1).sum(1) / self.tokens
+        self.optimiser.zero_grad(set_to_none=True)  # an iteration that was cut short leaves some
+        with interruptible():
+            for clients, rows in passes(self.tokens_per_pass, n, count, length):
+                losses[clients] += self._gradients(clients, rows, inputs[clients, rows], targets[clients, rows], iteration)
         if not losses.isfinite().all():
             client = int((~losses.isfinite()).nonzero()[0])
             raise PcftError(
@@ -79,6 +73,18 @@ class Trainer:
             )
         self._step(iteration)
         return losses.cpu()
+
+    def _gradients(self, clients: slice, rows: slice, inputs: Tensor, targets: Tensor, iteration: int) -> Tensor:
+        """Add the gradients of some clients' windows, [clients, rows, length]; return the clients' share of their mean loss."""
+        numbers = range(clients.start, clients.stop)
+        names = [("dropout", client, iteration, row) for client in numbers for row in range(rows.start, rows.stop)]
+        self.backbone.noise.set(names, self.seed, inputs.device)
+        with self.adapters.serving(clients):
+            hidden = self.backbone.hidden(inputs.flatten(0, 1)).flatten(0, 1)
+            weight = torch.full((len(hidden),), 1 / self.tokens, device=inputs.device)
+            total, each = weighted_cross_entropy(hidden, self.backbone.logits, targets.flatten(), weight)
+            torch.autograd.backward(total)
+        return each.view(len(numbers), -1).sum(1) / self.tokens
 
     def _step(self, iteration: int) -> None:
         if self.training.gradient_clip is not None:
