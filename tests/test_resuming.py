@@ -1,0 +1,219 @@
+"""Runs that are cut short and go on: the same bytes as those of runs that are not."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pcft.config.events import Events, Poison, Privacy
+from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
+from pcft.config.strategies import Strategy
+from pcft.files import canonical
+from pcft.finetuning import finetune, warmup
+from pcft.frozen import Frozen
+from pcft.interruption import SIGNALS, Interrupted
+from pcft.session import Job
+from tests.conftest import CPU, random_corpus
+
+WARMUP = Run(
+    experiment="e",
+    corpus="c",
+    model="tiny",
+    adapters=Adapters(),
+    training=Training(iterations=6, batch_size=2, accumulation=2, sequence_length=16, learning_rate=2e-2, precision="float32"),
+    exchange=Exchange(warmup=2, interval=2),
+    evaluation=Evaluation(interval=3),
+)
+CASES = {
+    "fedavg": {"strategy": Strategy(trust="fedavg")},
+    "validation": {"strategy": Strategy(trust="validation")},
+    "attacked": {
+        "strategy": Strategy(trust="predictions"),
+        "events": Events(absent=0.4, poison=Poison(clients=(0,), attack="scale", factor=2.0)),
+    },
+    "private": {"strategy": Strategy(trust="weights"), "events": Events(privacy=Privacy(epsilon=1e4, clip=1.0))},
+}
+
+
+def run_of(case: str) -> Run:
+    return dataclasses.replace(WARMUP, strategy_name=case, **CASES[case])  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def job(model_folders: dict[str, Path], tmp_path: Path) -> Job:
+    return Job(WARMUP, 1, model_folders["gpt2"], random_corpus(tmp_path / "corpus"), tmp_path / "warmup", CPU, tokens_per_pass=64)
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    before = {one: signal.getsignal(one) for one in SIGNALS}
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    """Return all that is promised to be the same, by path."""
+    files = [*folder.glob("*.parquet"), *folder.glob("*.safetensors"), *folder.glob("adapters/*/*")]
+    assert files
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+def at_call(number: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Send this process a signal in the midst of the `number`th product with a frozen weight; return a list that counts them."""
+    calls, original = [0], Frozen.__call__
+
+    def call(self: Frozen, x: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == number:
+            signal.raise_signal(signal.SIGTERM)
+        return original(self, x)
+
+    monkeypatch.setattr(Frozen, "__call__", call)
+    return calls
+
+
+def cut_short(work: Callable[[], None], folder: Path, times: int) -> None:
+    """Cut `work` short at moments spread over the whole of it, go on each time, and compare what it leaves in `folder`."""
+    with pytest.MonkeyPatch.context() as patch:
+        calls = at_call(0, patch)
+        work()
+    expected, checkpoints = outputs(folder), folder / "checkpoints"
+    assert not checkpoints.exists()
+    for moment in range(1, times + 1):
+        shutil.rmtree(folder)
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+            at_call(moment * calls[0] // (times + 1), patch)
+            work()
+        assert len(list(checkpoints.glob("*.safetensors"))) in (0, 1, 2)
+        work()
+        assert outputs(folder) == expected
+        assert not checkpoints.exists()
+
+
+def test_a_warmup_goes_on(job: Job) -> None:
+    cut_short(lambda: warmup(job), job.output, 5)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_goes_on(job: Job, case: str) -> None:
+    warmup(job)
+    fine = dataclasses.replace(job, run=run_of(case), output=job.output.with_name(case))
+    cut_short(lambda: finetune(fine, job.output), fine.output, 7)
+
+
+def test_every_moment_may_be_the_last_but_one(job: Job) -> None:
+    """Cut short again and again, each time a little later than it had come: it ends all the same, and ends the same."""
+    warmup(job)
+    fine = dataclasses.replace(job, run=run_of("validation"), output=job.output.with_name("fine"))
+    finetune(fine, job.output)
+    expected = outputs(fine.output)
+    shutil.rmtree(fine.output)
+    for _ in range(100):
+        with pytest.MonkeyPatch.context() as patch:
+            at_call(120, patch)
+            try:
+                finetune(fine, job.output)
+                break
+            except Interrupted:
+                continue
+    assert outputs(fine.output) == expected
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("cut", "torn or altered"),
+        ("flipped", "torn or altered"),
+        ("emptied", "torn or altered"),
+        ("settings", "made with another settings"),
+        ("seed", "made with another settings, seed"),
+    ],
+)
+def test_what_is_not_gone_on_from(job: Job, capsys: pytest.CaptureFixture[str], damage: str, said: str) -> None:
+    warmup(job)
+    fine = dataclasses.replace(job, run=run_of("fedavg"), output=job.output.with_name("fine"))
+    finetune(fine, job.output)
+    expected = outputs(fine.output)
+    shutil.rmtree(fine.output)
+    other = (
+        dataclasses.replace(fine, run=run_of("validation"), seed=2 if damage == "seed" else 1) if damage in ("settings", "seed") else fine
+    )
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+        at_call(200, patch)
+        finetune(other, job.output)
+    for path in (fine.output / "checkpoints").glob("*.safetensors"):
+        content = bytearray(path.read_bytes())
+        if damage == "flipped":
+            content[len(content) // 2] ^= 1
+        elif damage in ("cut", "emptied"):
+            content = content[: len(content) // 2 if damage == "cut" else 0]
+        path.write_bytes(content)
+    capsys.readouterr()
+    finetune(fine, job.output)
+    assert outputs(fine.output) == expected
+    assert said in capsys.readouterr().out
+
+
+def command(job: Job, folder: Path, *more: str) -> list[str]:
+    """Write a job's settings; return the command that runs it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "settings.json").write_text(canonical(dataclasses.asdict(job.run)))
+    paths = {"settings": folder / "settings.json", "model": job.model, "corpus": job.corpus, "output": job.output, "seed": job.seed}
+    options = [f"--{name}={value}" for name, value in paths.items()]
+    kind = "warmup" if job.run.strategy is None else "finetune"
+    return [sys.executable, "-m", "pcft", kind, *options, "--threads=1", "--tokens-per-pass=64", "--checkpoint-minutes=0", *more]
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_random_moments(job: Job, tmp_path: Path) -> None:
+    longer = dataclasses.replace(WARMUP, training=dataclasses.replace(WARMUP.training, iterations=60))
+    job = dataclasses.replace(job, run=longer)
+    subprocess.run(command(job, tmp_path / "w"), check=True)
+    fine = dataclasses.replace(
+        job, run=dataclasses.replace(longer, strategy_name="s", strategy=Strategy(trust="validation")), output=tmp_path / "s"
+    )
+    call = command(fine, tmp_path / "f", f"--warmup={job.output}")
+    began = time.monotonic()
+    subprocess.run(call, check=True)
+    took, expected = time.monotonic() - began, outputs(fine.output)
+    moments, killed = random.Random(0), 0
+    while killed < 20:
+        shutil.rmtree(fine.output)
+        with subprocess.Popen(call) as process:
+            time.sleep(took * moments.random())
+            process.kill()
+        if process.returncode == 0:
+            continue  # it was done
+        killed += 1
+        subprocess.run(call, check=True)
+        assert outputs(fine.output) == expected
+
+
+@pytest.mark.slow
+def test_asked_to_stop(job: Job, tmp_path: Path) -> None:
+    """By SIGTERM, in the midst of training: there is a checkpoint within ten seconds, and the exit says what happened."""
+    longer = dataclasses.replace(WARMUP, training=dataclasses.replace(WARMUP.training, iterations=10**5), exchange=Exchange(warmup=10**4))
+    job = dataclasses.replace(job, run=longer)
+    with subprocess.Popen(command(job, tmp_path / "w"), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if line.startswith("iteration"):
+                break
+        began = time.monotonic()
+        process.terminate()
+        rest = process.stdout.read()
+    assert time.monotonic() - began < 10
+    assert process.returncode == 143
+    assert "from where the next call goes on" in rest
+    assert list((job.output / "checkpoints").glob("*.safetensors"))
