@@ -127,8 +127,9 @@ def _training(o: argparse.Namespace) -> tuple[Any, Any]:
     device = ("cuda" if torch.cuda.is_available() else "cpu") if o.device == "auto" else o.device
     if device == "cuda" and not torch.cuda.is_available():
         raise PcftError("compute.device is cuda, but torch sees no GPU here; use auto or cpu, or install a CUDA build of torch")
-    run = _settings(Run, o.settings)
-    return finetuning, finetuning.Job(run, o.seed, o.model, o.corpus, o.output, torch.device(device), o.tokens_per_pass)
+    paths, run = (o.model, o.corpus, o.output), _settings(Run, o.settings)
+    job = finetuning.Job(run, o.seed, *paths, torch.device(device), o.tokens_per_pass, o.checkpoint_minutes)
+    return finetuning, job
 
 
 def _settings(kind: type[T], path: Path) -> T:
@@ -195,6 +196,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--tokens-per-pass", type=int, default=Compute.tokens_per_pass, help="most tokens, of all clients together, in one pass"
         )
+        sub.add_argument("--checkpoint-minutes", type=float, default=Compute.checkpoint_minutes, help="longest time between checkpoints")
         sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
         if name == "finetune":
             sub.add_argument("--warmup", type=Path, required=True, help="output folder of the warm-up")

@@ -29,6 +29,7 @@ plan.write_settings(settings, Path("results"), overwrite=not locked)
 TRAINING = {
     "device": settings.compute.device,
     "tokens_per_pass": settings.compute.tokens_per_pass,
+    "checkpoint_minutes": settings.compute.checkpoint_minutes,
     "gpu": settings.compute.gpu,
     "mem_mb": settings.compute.memory_mb,
     "runtime": settings.compute.runtime,

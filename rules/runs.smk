@@ -16,6 +16,7 @@ rule warmup:
     conda:
         "../envs/training.yaml"
     threads: settings.compute.warmup_threads
+    retries: settings.compute.retries
     resources:
         **TRAINING,
     params:
@@ -26,7 +27,7 @@ rule warmup:
     shell:
         "python -m pcft warmup --settings {input.settings:q} --model {params.model:q} --corpus {params.corpus:q}"
         " --seed {wildcards.seed} --threads {threads} --device {resources.device}"
-        " --tokens-per-pass {resources.tokens_per_pass}"
+        " --tokens-per-pass {resources.tokens_per_pass} --checkpoint-minutes {resources.checkpoint_minutes}"
         " --output {params.folder:q} > {log:q} 2>&1"
 
 
@@ -51,6 +52,7 @@ rule finetune:
     conda:
         "../envs/training.yaml"
     threads: settings.compute.finetune_threads
+    retries: settings.compute.retries
     resources:
         **TRAINING,
     params:
@@ -62,5 +64,5 @@ rule finetune:
     shell:
         "python -m pcft finetune --settings {input.settings:q} --warmup {params.warmup:q} --model {params.model:q}"
         " --corpus {params.corpus:q} --seed {wildcards.seed} --threads {threads} --device {resources.device}"
-        " --tokens-per-pass {resources.tokens_per_pass}"
+        " --tokens-per-pass {resources.tokens_per_pass} --checkpoint-minutes {resources.checkpoint_minutes}"
         " --output {params.folder:q} > {log:q} 2>&1"

@@ -92,9 +92,10 @@ def cut_short(work: Callable[[], None], folder: Path, times: int) -> None:
     assert not checkpoints.exists()
     for moment in range(1, times + 1):
         shutil.rmtree(folder)
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+        with pytest.MonkeyPatch.context() as patch:
             at_call(moment * calls[0] // (times + 1), patch)
-            work()
+            with pytest.raises(Interrupted):
+                work()
         assert len(list(checkpoints.glob("*.safetensors"))) in (0, 1, 2)
         work()
         assert outputs(folder) == expected
@@ -149,9 +150,10 @@ def test_what_is_not_gone_on_from(job: Job, capsys: pytest.CaptureFixture[str], 
     other = (
         dataclasses.replace(fine, run=run_of("validation"), seed=2 if damage == "seed" else 1) if damage in ("settings", "seed") else fine
     )
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+    with pytest.MonkeyPatch.context() as patch:
         at_call(200, patch)
-        finetune(other, job.output)
+        with pytest.raises(Interrupted):
+            finetune(other, job.output)
     for path in (fine.output / "checkpoints").glob("*.safetensors"):
         content = bytearray(path.read_bytes())
         if damage == "flipped":
