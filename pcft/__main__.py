@@ -11,13 +11,14 @@ import gc
 import json
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pcft import __version__
+from pcft import __version__, manifests
 from pcft.config.compute import Compute
 from pcft.config.parsing import Problems, read
-from pcft.errors import PcftError
+from pcft.errors import PcftError, first_line
 from pcft.interruption import Interrupted
 
 T = TypeVar("T")
@@ -40,12 +41,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         advice = "; make room and run again" if error.errno in FULL else ""
         print(f"pcft: {error.filename or 'output'}: {error.strerror}{advice}", file=sys.stderr)
         return 2
-    except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":  # torch's, without importing torch
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
             raise
-        print(f"pcft: the GPU's memory ran out ({str(error).split('. ')[0]}); halve compute.tokens_per_pass", file=sys.stderr)
+        advice = "give the job more (compute.memory_mb)"
+        if tokens := getattr(options, "tokens_per_pass", None):
+            advice = f"{tokens} tokens were in one pass: set compute.tokens_per_pass to {max(tokens // 2, 1)}"
+        print(f"pcft: memory ran out ({first_line(error)}); {advice}", file=sys.stderr)
         return 2
     return 0
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether it is Python's error, CUDA's, or the one of torch's allocator on a CPU; without importing torch."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or any(words in str(error) for words in ("can't allocate memory", "bad_alloc"))
+    )
 
 
 def _wheel(o: argparse.Namespace) -> None:
@@ -90,14 +103,14 @@ def _finetune(o: argparse.Namespace) -> None:
 def _table(o: argparse.Namespace) -> None:
     from pcft import tables
 
-    tables.build(o.runs, o.output)
+    tables.build(o.runs, o.output, o.missing)
 
 
 def _figure(o: argparse.Namespace) -> None:
     from pcft import figures
     from pcft.config.figures import Figures
 
-    figures.build(o.name, o.runs, o.corpus, _settings(Figures, o.settings), o.output)
+    figures.build(o.name, o.runs, o.corpus, _settings(Figures, o.settings), o.output, o.missing)
 
 
 def _sweep(o: argparse.Namespace) -> None:
@@ -113,16 +126,27 @@ def _card(o: argparse.Namespace) -> None:
     corpus_tables.build(o.corpus, o.output)
 
 
+def _verify(o: argparse.Namespace) -> None:
+    from pcft import runs
+
+    if unsound := runs.unsound(o.results):
+        raise PcftError("\n".join(unsound))
+    print(f"{o.results}: every file is the one that its manifest describes")
+
+
 def _training(o: argparse.Namespace) -> tuple[Any, Any]:
     """Return the module of the training stages, and what it is to work with."""
     gc.disable()  # the imports make many objects and no garbage: looking for some takes time (benchmarks/start.py)
-    import torch
+    with ThreadPoolExecutor() as beside:
+        intact = beside.submit(manifests.verify, o.model, required=False)  # any other Hugging Face folder has no manifest
+        import torch
 
-    from pcft import finetuning
-    from pcft.config.experiments import Run
+        from pcft import finetuning
+        from pcft.config.experiments import Run
 
     gc.freeze()
     gc.enable()
+    intact.result()
     torch.set_num_threads(o.threads)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if o.device == "auto" else o.device
     if device == "cuda" and not torch.cuda.is_available():
@@ -156,10 +180,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Any, does: str) -> argparse.ArgumentParser:
+    def command(name: str, run: Any, does: str, *, writes: bool = True) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=does, description=does)
         sub.set_defaults(run=run)
-        sub.add_argument("--output", type=Path, required=True, help="where the results go")
+        if writes:
+            sub.add_argument("--output", type=Path, required=True, help="where the results go")
         return sub
 
     sub = command("wheel", _wheel, "Download a wheel from the package index and verify it.")
@@ -203,11 +228,13 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("table", _table, "Summarise runs as CSV, Markdown and LaTeX.")
     sub.add_argument("--runs", type=Path, nargs="+", required=True, help="output folders of runs")
+    sub.add_argument("--missing", nargs="*", default=[], help="runs that are not there, to be named, such as weights/seed=2")
 
     sub = command("figure", _figure, "Draw a figure as PDF and PNG.")
     sub.add_argument("name")
     sub.add_argument("--settings", type=Path, required=True)
     sub.add_argument("--runs", type=Path, nargs="+", default=[], help="output folders of runs; none for figures of a corpus")
+    sub.add_argument("--missing", nargs="*", default=[], help="runs that are not there, to be named")
     sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
 
     sub = command("sweep", _sweep, "Draw the figure of a sweep as PDF and PNG.")
@@ -217,6 +244,9 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("card", _card, "Tell what a corpus is made of, as CSV, Markdown and LaTeX.")
     sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
+
+    sub = command("verify", _verify, "Compare everything that was made with its manifests.", writes=False)
+    sub.add_argument("--results", type=Path, default=Path("results"), help="folder of results")
     return parser
 
 

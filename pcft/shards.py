@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pcft import manifests
 from pcft.documents import Documents
-from pcft.errors import PcftError
-from pcft.files import replacing, sha256_of
+from pcft.errors import PcftError, first_line, some
+from pcft.files import replacing
 
 
 def write(documents: Documents, categories: Sequence[str], path: Path, *, tokenizer: str, vocabulary: int, end_of_text: int) -> None:
@@ -34,16 +34,12 @@ def read_manifest(corpus: Path) -> dict[str, Any]:
     """Return a corpus's manifest.
 
     Raises:
-        PcftError: there is none, or it cannot be read.
+        PcftError: there is none, it cannot be read, or it is not a corpus's.
     """
-    path = corpus / "manifest.json"
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"mixture", "shards", "vocabulary"} - manifest.keys()
-        if missing:
-            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-    except (OSError, ValueError) as error:
-        raise PcftError(f"{path}: no readable manifest ({error}); build the corpus again") from None
+    manifest = manifests.read(corpus)
+    kinds = {"mixture": dict, "shards": dict, "vocabulary": int}
+    if wrong := [name for name, kind in kinds.items() if not isinstance(manifest.get(name), kind)]:
+        raise PcftError(f"{corpus / manifests.NAME}: has no {some(wrong)} as a corpus has; {manifests.again(corpus)}")
     return manifest
 
 
@@ -54,13 +50,10 @@ def read_tokens(corpus: Path, name: str, manifest: dict[str, Any]) -> np.ndarray
         PcftError: the shard is missing, damaged or not the one that the manifest describes.
     """
     path = corpus / name
-    entry = manifest["shards"].get(name)
-    if entry is None:
-        raise PcftError(f"{corpus / 'manifest.json'}: lists no shard {name}; build the corpus again")
-    if not path.exists():
-        raise PcftError(f"{path}: missing; build the corpus again")
-    if sha256_of(path) != entry["sha256"]:
-        raise PcftError(f"{path}: its SHA-256 is not the one in manifest.json; remove it, so that the corpus is built again")
-    with pq.ParquetFile(path) as file:  # unlike `pq.read_table` and `np.asarray` it leaves pandas alone, whose import takes longer
-        tokens = file.read(columns=["tokens"])["tokens"].combine_chunks()
-    return np.from_dlpack(tokens.flatten()).astype(np.int64)
+    manifests.compare(corpus, name, manifests.checksums(manifest).get(name))
+    try:
+        with pq.ParquetFile(path) as file:  # unlike `pq.read_table` and `np.asarray` it leaves pandas alone, whose import takes longer
+            tokens = file.read(columns=["tokens"])["tokens"].combine_chunks()
+        return np.from_dlpack(tokens.flatten()).astype(np.int64)
+    except (OSError, pa.ArrowException, KeyError, TypeError, AttributeError) as error:
+        raise PcftError(f"{path}: not a shard of tokens ({first_line(error)}); {manifests.again(corpus)}") from None

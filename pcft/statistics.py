@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pcft.errors import PcftError
+from pcft.errors import PcftError, first_line, some
+from pcft.manifests import again
+from pcft.runs import settings_of, verify
 
 
 @dataclass(frozen=True)
@@ -33,29 +34,36 @@ def estimate(values: Sequence[float] | pd.Series) -> Estimate:
     return Estimate(float(np.mean(values)), float(stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)))
 
 
-def read_tables(files: Sequence[Path]) -> pd.DataFrame:
-    """Return the records of several runs (parquet) as one table.
+def read_records(runs: Sequence[Path], *names: str) -> list[pd.DataFrame]:
+    """Return each of the named tables of several runs (folders), rows of all runs in one; names are such as "metrics".
 
     Raises:
-        PcftError: a file is missing or is no parquet table.
+        PcftError: a file is missing, damaged, of another run, or no parquet table.
     """
-    tables = []
-    for file in files:
-        try:
-            tables.append(pd.read_parquet(file))
-        except (OSError, ValueError) as error:
-            raise PcftError(f"{file}: not a table of records ({error}); remove it, so that the run is made again") from None
-    return pd.concat(tables, ignore_index=True)
+    files = [f"{name}.parquet" for name in names]
+    for run in runs:
+        verify(run, *files)
+    return [pd.concat([_read(run / file) for run in runs], ignore_index=True) for file in files]
+
+
+def _read(file: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(file)
+    except (OSError, ValueError) as error:
+        raise PcftError(f"{file}: not a table of records ({first_line(error)}); {again(file.parent)}") from None
 
 
 def poisoned_in(run: Path) -> tuple[int, ...]:
     """Return the clients that are poisoned in a run (folder), by its settings."""
-    path = run.parent / "settings.json"
-    try:
-        poison = json.loads(path.read_text(encoding="utf-8"))["events"]["poison"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PcftError(f"{path}: not the settings of a run ({error!r}); run Snakemake, which writes them") from None
+    poison = settings_of(run).get("events", {}).get("poison")
     return tuple(poison["clients"]) if poison else ()
+
+
+def shortfall(missing: Sequence[str], found: int) -> str:
+    """Return what to say about runs that are not there, such as "weights/seed=2"; nothing if none is missing."""
+    if not missing:
+        return ""
+    return f"Missing: {len(missing)} of {found + len(missing)} runs ({some(missing)}). They do not count."
 
 
 def last(metrics: pd.DataFrame, split: str) -> pd.DataFrame:

@@ -9,7 +9,19 @@ import pandas as pd
 from tabulate import tabulate
 
 from pcft.files import write_text
-from pcft.statistics import Estimate, by_seed, estimate, last, paired, poisoned_in, read_tables, selected, share_worse, worst_client
+from pcft.statistics import (
+    Estimate,
+    by_seed,
+    estimate,
+    last,
+    paired,
+    poisoned_in,
+    read_records,
+    selected,
+    share_worse,
+    shortfall,
+    worst_client,
+)
 
 BASELINES = ("local", "fedavg")
 COLUMNS = (
@@ -46,14 +58,21 @@ def summary(metrics: pd.DataFrame) -> dict[str, dict[str, Estimate | None]]:
     return result
 
 
-def build(runs: Sequence[Path], output: Path) -> None:
-    """Write `output` with the endings .csv (numbers), .md and .tex (rounded, for reading); poisoned clients do not count."""
-    metrics = read_tables([run / "metrics.parquet" for run in runs])
+def build(runs: Sequence[Path], output: Path, missing: Sequence[str] = ()) -> None:
+    """Write `output` with the endings .csv (numbers), .md and .tex (rounded, for reading); poisoned clients do not count.
+
+    Args:
+        runs: folders.
+        missing: runs that are not there, such as "weights/seed=2", which the table is to name.
+    """
+    (metrics,) = read_records(runs, "metrics")
     metrics = metrics[~metrics["client"].isin(poisoned_in(runs[0]))]
-    table = summary(metrics)
-    seeds = metrics["seed"].nunique()
-    rows = [[name, *("" if e is None else str(e) for e in row.values())] for name, row in table.items()]
-    note = CAPTION.format(seeds=f"{seeds} seeds (± is the 95 % interval)" if seeds > 1 else "one seed")
+    table = summary(metrics) | {name: {} for name in _without_runs(runs, missing)}
+    seeds = {name: metrics.loc[metrics["strategy"] == name, "seed"].nunique() for name in table}
+    rows = [[name, *("" if row.get(column) is None else str(row[column]) for column in COLUMNS)] for name, row in table.items()]
+    most = max(seeds.values())
+    note = CAPTION.format(seeds=f"{most} seeds (± is the 95 % interval)" if most > 1 else "one seed")
+    note = f"{note} {shortfall(missing, len(runs))}".rstrip()
     header = ["strategy", *COLUMNS]
     write_text(output.with_name(f"{output.name}.csv"), _numbers(table, seeds))
     write_text(output.with_name(f"{output.name}.md"), tabulate(rows, header, tablefmt="github", disable_numparse=True) + f"\n\n{note}\n")
@@ -61,12 +80,17 @@ def build(runs: Sequence[Path], output: Path) -> None:
     write_text(output.with_name(f"{output.name}.tex"), f"% {note}\n{latex}\n")
 
 
-def _numbers(table: dict[str, dict[str, Estimate | None]], seeds: int) -> str:
+def _without_runs(runs: Sequence[Path], missing: Sequence[str]) -> list[str]:
+    """Return the strategies of which no run is there."""
+    return sorted({Path(run).parent.name for run in missing} - {run.parent.name for run in runs})
+
+
+def _numbers(table: dict[str, dict[str, Estimate | None]], seeds: dict[str, int]) -> str:
     records = []
     for name, row in table.items():
-        record: dict[str, object] = {"strategy": name, "seeds": seeds}
-        for column, value in row.items():
-            key = column.replace(",", "").replace(" ", "_")
+        record: dict[str, object] = {"strategy": name, "seeds": seeds[name]}
+        for column in COLUMNS:
+            key, value = column.replace(",", "").replace(" ", "_"), row.get(column)
             record[key] = None if value is None else value.mean
             record[f"{key}_interval"] = None if value is None else value.half_width
         records.append(record)

@@ -11,7 +11,7 @@ from torch import Tensor
 from pcft.backbone import Backbone
 from pcft.batches import passes, training_batch
 from pcft.config.experiments import Training
-from pcft.errors import PcftError
+from pcft.errors import DivergedError
 from pcft.interruption import interruptible
 from pcft.lora import Adapters
 from pcft.losses import weighted_cross_entropy
@@ -35,13 +35,18 @@ def learning_rate(iteration: int, training: Training) -> float:
 
 
 class Trainer:
-    """AdamW over the stacked factors. All of it is elementwise, so clients do not touch each other."""
+    """AdamW over the stacked factors. All of it is elementwise, so clients do not touch each other.
+
+    Attributes:
+        losses: each client's training loss in the last iteration, float32 [N]; NaN before the first.
+    """
 
     def __init__(
         self, backbone: Backbone, adapters: Adapters, texts: Sequence[Tensor], training: Training, *, seed: int, tokens_per_pass: int
     ) -> None:
         self.backbone, self.adapters, self.texts, self.training, self.seed = backbone, adapters, texts, training, seed
         self.tokens_per_pass = tokens_per_pass
+        self.losses = torch.full((adapters.clients,), float("nan"))
         trained = [p for p in adapters.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
             trained, lr=training.learning_rate, betas=training.betas, weight_decay=training.weight_decay, fused=True
@@ -56,7 +61,7 @@ class Trainer:
         """Train every client on its own windows of `iteration`; return each one's mean loss, float32 [N].
 
         Raises:
-            PcftError: a loss is not finite.
+            DivergedError: a loss is not finite; the adapters are as they were.
         """
         n, length, count = self.adapters.clients, self.training.sequence_length, self.training.batch_size * self.training.accumulation
         inputs, targets = training_batch(self.texts, count=count, length=length, seed=self.seed, iteration=iteration)
@@ -65,14 +70,11 @@ class Trainer:
         with interruptible():
             for clients, rows in passes(self.tokens_per_pass, n, count, length):
                 losses[clients] += self._gradients(clients, rows, inputs[clients, rows], targets[clients, rows], iteration)
-        if not losses.isfinite().all():
-            client = int((~losses.isfinite()).nonzero()[0])
-            raise PcftError(
-                f"client {client}, iteration {iteration}: the training loss is {losses[client]:g}; "
-                "lower training.learning_rate or set training.gradient_clip"
-            )
+        losses = losses.cpu()
+        require_finite(losses, self.losses, "training", iteration)
         self._step(iteration)
-        return losses.cpu()
+        self.losses = losses
+        return losses
 
     def _gradients(self, clients: slice, rows: slice, inputs: Tensor, targets: Tensor, iteration: int) -> Tensor:
         """Add the gradients of some clients' windows, [clients, rows, length]; return the clients' share of their mean loss."""
@@ -93,6 +95,20 @@ class Trainer:
             group["lr"] = learning_rate(iteration, self.training)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
+
+
+def require_finite(losses: Tensor, before: Tensor | None, what: str, iteration: int) -> None:
+    """Raise DivergedError unless all losses, [N], are finite; `before` holds those of the time before, if there was one."""
+    if losses.isfinite().all():
+        return
+    client = int((~losses.isfinite()).nonzero()[0])
+    last = "there was no finite one before"
+    if before is not None and before[client].isfinite():
+        last = f"the last finite one was {before[client]:.4f}"
+    raise DivergedError(
+        f"client {client}, iteration {iteration}: the {what} loss is {losses[client]:g}, {last}; "
+        "lower training.learning_rate or set training.gradient_clip"
+    )
 
 
 @torch.no_grad()

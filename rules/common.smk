@@ -36,6 +36,11 @@ TRAINING = {
 }
 
 
+# Of each experiment: the runs that tables and figures are of, and those that they are to name as missing.
+COUNTED = {experiment: plan.counted(settings, experiment, Path("results")) for experiment in settings.experiments}
+WITH_RUNS = [experiment for experiment, (found, _) in COUNTED.items() if found]
+
+
 def any_of(names):
     return "|".join(map(re.escape, names))
 
@@ -70,8 +75,13 @@ def corpus_of(experiment):
 
 
 def runs_of(experiment, file=""):
-    """List `file`, or the folder, of every run of an experiment, strategies in the order of the configuration."""
-    return [str(Path("results", folder, file)) for folder in plan.runs(settings, experiment)]
+    """List `file`, or the folder, of the runs of an experiment that count, strategies in the order of the configuration."""
+    return [str(Path("results", folder, file)) for folder in COUNTED[experiment][0]]
+
+
+def missing_of(experiment):
+    """List the runs of an experiment that tables and figures are to name as missing."""
+    return [folder.removeprefix(f"runs/{experiment}/") for folder in COUNTED[experiment][1]]
 
 
 def runs_of_sweep(sweep, file):
@@ -86,7 +96,7 @@ def warmup_of(wildcards):
 
 
 def table_files():
-    final = expand("results/tables/final-{experiment}.{format}", experiment=settings.experiments, format=["csv", "md", "tex"])
+    final = expand("results/tables/final-{experiment}.{format}", experiment=WITH_RUNS, format=["csv", "md", "tex"])
     return final + expand(
         "results/tables/corpus-{corpus}.{format}", corpus=map("-".join, plan.corpora(settings)), format=["csv", "md", "tex"]
     )
@@ -94,11 +104,12 @@ def table_files():
 
 def figure_files():
     mixtures = expand("results/figures/mixture-{corpus}.{format}", corpus=map("-".join, plan.corpora(settings)), format=["pdf", "png"])
-    sweeps = expand("results/figures/sweep-{sweep}.{format}", sweep=settings.sweeps, format=["pdf", "png"])
+    drawn = [name for name, sweep in settings.sweeps.items() if set(sweep.points.values()) & set(WITH_RUNS)]
+    sweeps = expand("results/figures/sweep-{sweep}.{format}", sweep=drawn, format=["pdf", "png"])
     return (
         sweeps
         + mixtures
-        + expand("results/figures/{figure}-{experiment}.{format}", figure=FIGURES, experiment=settings.experiments, format=["pdf", "png"])
+        + expand("results/figures/{figure}-{experiment}.{format}", figure=FIGURES, experiment=WITH_RUNS, format=["pdf", "png"])
     )
 
 

@@ -32,11 +32,12 @@ rule figure:
     params:
         code=code_of("pcft.figures"),
         runs=lambda wildcards: runs_of(wildcards.experiment),
+        missing=lambda wildcards: missing_of(wildcards.experiment),
         corpus=lambda wildcards, input: Path(input.corpus).parent,
         name=lambda wildcards, output: Path(output.pdf).with_suffix(""),
     shell:
         "python -m pcft figure {wildcards.figure:q} --settings {input.settings:q} --runs {params.runs:q}"
-        " --corpus {params.corpus:q} --output {params.name:q} > {log:q} 2>&1"
+        " --missing {params.missing:q} --corpus {params.corpus:q} --output {params.name:q} > {log:q} 2>&1"
 
 
 rule sweep:

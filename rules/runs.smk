@@ -9,14 +9,15 @@ rule warmup:
         state="results/runs/{experiment}/{warmup}/seed={seed}/state.safetensors",
         metrics="results/runs/{experiment}/{warmup}/seed={seed}/metrics.parquet",
         cost="results/runs/{experiment}/{warmup}/seed={seed}/cost.json",
+        manifest="results/runs/{experiment}/{warmup}/seed={seed}/manifest.json",
     log:
         "results/logs/{warmup}/{experiment}/seed={seed}.log",
     benchmark:
         "results/benchmarks/{warmup}/{experiment}/seed={seed}.tsv"
+    retries: settings.compute.retries
     conda:
         "../envs/training.yaml"
     threads: settings.compute.warmup_threads
-    retries: settings.compute.retries
     resources:
         **TRAINING,
     params:
@@ -37,6 +38,7 @@ rule finetune:
         settings="results/runs/{experiment}/{strategy}/settings.json",
         warmup=lambda wildcards: f"{warmup_of(wildcards)}/metrics.parquet",
         cost=lambda wildcards: f"{warmup_of(wildcards)}/cost.json",
+        manifest=lambda wildcards: f"{warmup_of(wildcards)}/manifest.json",
         state=ancient(lambda wildcards: f"{warmup_of(wildcards)}/state.safetensors"),
     output:
         metrics="results/runs/{experiment}/{strategy}/seed={seed}/metrics.parquet",
@@ -44,15 +46,16 @@ rule finetune:
         exchanges="results/runs/{experiment}/{strategy}/seed={seed}/exchanges.parquet",
         cross="results/runs/{experiment}/{strategy}/seed={seed}/cross.parquet",
         cost="results/runs/{experiment}/{strategy}/seed={seed}/cost.json",
+        manifest="results/runs/{experiment}/{strategy}/seed={seed}/manifest.json",
         adapters=directory("results/runs/{experiment}/{strategy}/seed={seed}/adapters"),
     log:
         "results/logs/finetune/{experiment}/{strategy}/seed={seed}.log",
     benchmark:
         "results/benchmarks/finetune/{experiment}/{strategy}/seed={seed}.tsv"
+    retries: settings.compute.retries
     conda:
         "../envs/training.yaml"
     threads: settings.compute.finetune_threads
-    retries: settings.compute.retries
     resources:
         **TRAINING,
     params:

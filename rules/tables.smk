@@ -28,6 +28,7 @@ rule table:
     params:
         code=code_of("pcft.tables"),
         runs=lambda wildcards: runs_of(wildcards.experiment),
+        missing=lambda wildcards: missing_of(wildcards.experiment),
         name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
     shell:
-        "python -m pcft table --runs {params.runs:q} --output {params.name:q} > {log:q} 2>&1"
+        "python -m pcft table --runs {params.runs:q} --missing {params.missing:q} --output {params.name:q} > {log:q} 2>&1"

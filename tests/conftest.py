@@ -19,6 +19,7 @@ from pcft.documents import Documents
 from pcft.files import sha256_of, write_json
 from pcft.layout import REFERENCE, SPLITS, shard_name
 from pcft.lora import Adapters
+from tests.workspace import Workspace
 
 WORDS = {
     "sea": ["wave", "salt", "tide", "shell", "harbour", "gull", "anchor", "sail", "reef", "current"],
@@ -170,3 +171,24 @@ TINY: dict[str, Any] = {
 def tiny_config() -> dict[str, Any]:
     """A whole configuration that needs the folders tiny/ and texts/."""
     return copy.deepcopy(TINY)
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory: pytest.TempPathFactory, model_folders: dict[str, Path]) -> Workspace:
+    """A workspace of two experiments on one corpus, in which everything has been made."""
+    texts = tmp_path_factory.mktemp("source") / "texts"
+    for category in WORDS:
+        (texts / category).mkdir(parents=True)
+        for i, sentence in enumerate(sentences(category, 30)):
+            (texts / category / f"{i:02d}.txt").write_text(sentence)
+    config = copy.deepcopy(TINY)
+    config["experiments"]["other"] = {**copy.deepcopy(TINY["experiments"]["main"]), "strategies": ["local"]}
+    workspace = Workspace.create(tmp_path_factory.mktemp("done") / "w", config, model=model_folders["gpt2"], texts=texts)
+    workspace.run()
+    return workspace
+
+
+@pytest.fixture
+def workspace(done: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of it, times of change included."""
+    return done.copy(tmp_path / "w")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -19,12 +20,16 @@ class Hub:
         requests: what was asked for: (method, path, range).
         drop: number of downloads that are still to be cut off half-way.
         fail: number of downloads that are still to be answered with status 500.
+        lie: number of downloads that are still to have a wrong byte.
+        stall: seconds for which downloads say nothing.
     """
 
     repositories: dict[tuple[str, str, str], dict[str, bytes]] = field(default_factory=dict)
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
     drop: int = 0
     fail: int = 0
+    lie: int = 0
+    stall: float = 0.0
 
     def start(self) -> str:
         """Serve on a free port; return the address."""
@@ -44,6 +49,11 @@ class Hub:
             if method == "GET" and "/resolve/" in path:
                 total += int(asked.split("-")[1]) - int(asked.split("=")[1].split("-")[0]) + 1 if asked else 10**9
         return total
+
+
+def blob_name(content: bytes) -> str:
+    """Return what git calls a blob."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -89,10 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
         files = self._files(kind, name, revision)
         if files is None:
             return
-        entries = [
-            {"type": "file", "path": path, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
-            for path, content in files.items()
-        ]
+        entries = [{"type": "file", "path": path, "size": len(content), "oid": blob_name(content)} for path, content in files.items()]
         if verb == "revision":
             self._json({"id": name, "sha": revision, "private": False, "siblings": [{"rfilename": path} for path in files]})
         elif verb == "tree":
@@ -110,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"error": "Entry not found"}, 404, {"X-Error-Code": "EntryNotFound"})
             return
         content, status, headers = files[path], 200, {}
-        headers = {"X-Repo-Commit": revision, "ETag": f'"{hashlib.sha1(content).hexdigest()}"', "Accept-Ranges": "bytes"}
+        headers = {"X-Repo-Commit": revision, "ETag": f'"{blob_name(content)}"', "Accept-Ranges": "bytes"}
         asked = self.headers.get("Range")
         if asked:
             first, _, last = asked.removeprefix("bytes=").partition("-")
@@ -139,4 +146,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content[: len(content) // 2])
             self.close_connection = True
             return
+        if "/resolve/" in self.path:
+            time.sleep(self.hub.stall)
+            if self.hub.lie and content:
+                self.hub.lie -= 1
+                content = bytes([content[0] ^ 1]) + content[1:]
         self.wfile.write(content)

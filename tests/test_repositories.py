@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_only_the_wanted_files_of_the_pinned_revision(fetch: Any, hub: tuple[Hub
     assert texts(tmp_path / "out") == ["old"]
     assert {path for _, path, _ in hub[0].requests if "resolve" in path} == {f"datasets/a/news/resolve/{REVISION}/data/train.jsonl"}
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
-    assert list(manifest["files"]) == ["data/train.jsonl"]
+    assert list(manifest["files"]) == ["files/data/train.jsonl"]
     assert (manifest["revision"], manifest["licence"]) == (REVISION, "CC0")
     assert fetch(Repository(repository="a/news", revision=OTHER, files=NEWS.files)) == ""
     assert texts(tmp_path / "out") == ["new"]  # and nothing of the other revision is left
@@ -210,6 +211,28 @@ def test_a_broken_server(fetch: Any, hub: tuple[Hub, str]) -> None:
     error = fetch(NEWS)
     hub[0].fail = 0
     assert error.startswith("pcft: hub: dataset a/news: cannot be fetched")
+
+
+def test_a_lying_server(fetch: Any, hub: tuple[Hub, str], tmp_path: Path) -> None:
+    """Wrong bytes of the right length: the file in the cache is named, and once it is removed all is well."""
+    hub[0].lie = 1
+    error = fetch(NEWS)
+    assert error.startswith("pcft: hub: dataset a/news: data/train.jsonl is damaged; remove ")
+    assert not list((tmp_path / "out").rglob("*.json*"))
+    Path(error.partition("; remove ")[2].partition(" and ")[0]).unlink()
+    assert fetch(NEWS) == ""
+    assert texts(tmp_path / "out") == ["old"]
+
+
+@pytest.mark.slow
+def test_a_server_that_says_nothing(fetch: Any, hub: tuple[Hub, str], tmp_path: Path) -> None:
+    hub[0].stall = 60.0
+    began = time.monotonic()
+    error = fetch(NEWS, HF_HUB_DOWNLOAD_TIMEOUT="1")
+    hub[0].stall = 0.0
+    assert error.startswith("pcft: hub: dataset a/news: ")
+    assert time.monotonic() - began < 60
+    assert fetch(NEWS) == ""
 
 
 def test_changed_files_are_refused(fetch: Any, tmp_path: Path) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from pcft.config.figures import NAMES as FIGURES
-from tests.conftest import TINY, WORDS, sentences
 from tests.workspace import Workspace
 
 pytestmark = pytest.mark.workflow
@@ -24,31 +21,6 @@ pytestmark = pytest.mark.workflow
 CORPUS = "corpus_places_tiny"
 EACH = len(FIGURES)  # figures of an experiment
 ALL_RUNS = {"warmup": 2, "finetune": 3, "table": 2, "figure": 2 * EACH}
-
-
-def base_config() -> dict[str, Any]:
-    """Two experiments on one corpus, so that it shows what leaves the other alone."""
-    config = copy.deepcopy(TINY)
-    config["experiments"]["other"] = {**copy.deepcopy(TINY["experiments"]["main"]), "strategies": ["local"]}
-    return config
-
-
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory, model_folders: dict[str, Path]) -> Workspace:
-    """A workspace in which everything has been made."""
-    texts = tmp_path_factory.mktemp("source") / "texts"
-    for category in WORDS:
-        (texts / category).mkdir(parents=True)
-        for i, sentence in enumerate(sentences(category, 30)):
-            (texts / category / f"{i:02d}.txt").write_text(sentence)
-    workspace = Workspace.create(tmp_path_factory.mktemp("done") / "w", base_config(), model=model_folders["gpt2"], texts=texts)
-    workspace.run()
-    return workspace
-
-
-@pytest.fixture
-def workspace(done: Workspace, tmp_path: Path) -> Workspace:
-    return done.copy(tmp_path / "w")
 
 
 def test_contract(done: Workspace) -> None:

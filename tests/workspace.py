@@ -55,12 +55,17 @@ class Workspace:
     def config(self, values: dict[str, Any]) -> None:
         (self.folder / "config.yaml").write_text(yaml.safe_dump(copy.deepcopy(values), sort_keys=False))
 
-    def snakemake(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+    def call(self, *arguments: str) -> dict[str, Any]:
+        """Return what `subprocess` is to be given to run the workflow, on two cores unless told otherwise."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")}
         environment |= {"PYTHONPATH": str(self.folder), "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}"}
-        environment |= self.environment
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        return subprocess.run(command, check=False, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=timeout)
+        return {"args": command, "cwd": self.folder, "env": environment | self.environment, "text": True}
+
+    def snakemake(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+        call = self.call(*arguments)
+        result: subprocess.CompletedProcess[str] = subprocess.run(**call, check=False, capture_output=True, timeout=timeout)
+        return result
 
     def run(self, *arguments: str) -> str:
         """Run the workflow; it must succeed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 
 from pcft.config.corpora import Corpus
@@ -10,19 +11,19 @@ from pcft.config.corpus_checks import check_corpus, check_repository
 from pcft.config.events import Events, Poison
 from pcft.config.experiments import WARMUPS, Experiment
 from pcft.config.figures import NAMES
-from pcft.config.models import Model
+from pcft.config.models import Model, Wheel
 from pcft.config.parsing import Problems
 from pcft.config.schema import Config
 from pcft.config.strategies import AGGREGATIONS, SOURCES, TOPOLOGIES, Strategy
 
+PACKAGE, VERSION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"), re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 RESERVED = (*WARMUPS.values(), "settings.json")  # they stand beside the strategies of an experiment
 
 
 def check(config: Config, problems: Problems) -> None:
     """Add to `problems` everything in `config` that cannot work."""
     for name, wheel in config.wheels.items():
-        if len(wheel.sha256) != 64 or set(wheel.sha256) - set("0123456789abcdef"):
-            problems.add(f"wheels.{name}.sha256", "must be 64 hexadecimal digits in lower case")
+        _wheel(f"wheels.{name}", wheel, problems)
     for name, repository in config.hub.items():
         check_repository(f"hub.{name}", repository, problems)
     for name, model in config.models.items():
@@ -39,9 +40,18 @@ def check(config: Config, problems: Problems) -> None:
         _experiment(f"experiments.{name}", experiment, config, problems)
     for name in ("corpus_threads", "warmup_threads", "finetune_threads", "tokens_per_pass", "memory_mb", "runtime"):
         problems.at_least(1, getattr(config.compute, name), f"compute.{name}")
-    problems.at_least(0, config.compute.gpu, "compute.gpu")
+    for name in ("gpu", "retries", "checkpoint_minutes"):
+        problems.at_least(0, getattr(config.compute, name), f"compute.{name}")
     for name in ("width", "font_size", "resolution"):
         problems.positive(getattr(config.figures, name), f"figures.{name}")
+
+
+def _wheel(place: str, wheel: Wheel, problems: Problems) -> None:
+    for setting, pattern in (("package", PACKAGE), ("version", VERSION)):
+        if not pattern.fullmatch(value := getattr(wheel, setting)):
+            problems.add(f"{place}.{setting}", f"is {value!r}, which is no {setting} as the package index has them")
+    if len(wheel.sha256) != 64 or set(wheel.sha256) - set("0123456789abcdef"):
+        problems.add(f"{place}.sha256", "must be 64 hexadecimal digits in lower case")
 
 
 def _distinct(config: Config, problems: Problems) -> None:

@@ -20,10 +20,14 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepJob:
-    """What the figure of a sweep shows: the setting that changes, and a point for each value, in the order of the configuration."""
+    """What the figure of a sweep shows: the setting that changes, and a point for each value, in the order of the configuration.
+
+    `missing` names the runs of these points that are not there.
+    """
 
     setting: str
     points: tuple[Point, ...]
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 T = TypeVar("T")
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+LARGEST = 1 << 63  # of whole numbers where any number will do
+LONGEST = 240  # characters of a mistake
 PLURAL = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
 
 
@@ -24,8 +26,9 @@ class Problems(list[str]):
     """Mistakes found so far; reading goes on after one, so that a user sees them all at once."""
 
     def add(self, place: str, message: str) -> None:
-        """Note that the setting at `place` is wrong."""
-        self.append(f"{place} {message}")
+        """Note that the setting at `place` is wrong, in one line that is not too long to read."""
+        text = "".join(c if c.isprintable() else "�" for c in f"{place} {message}")
+        self.append(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
 
     def known(self, name: str, known: Iterable[str], place: str, section: str) -> None:
         """Note that `name` is not among those that `section` declares, if so."""
@@ -132,6 +135,9 @@ def _sequence(kinds: tuple[Any, ...], value: Any, place: str, problems: Problems
 
 def _scalar(kind: Any, value: Any, place: str, problems: Problems) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > LARGEST:
+            problems.add(place, "is too large a number")
+            return None
         return float(value)
     if isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pcft.config.compute import Compute
 from pcft.config.corpora import Corpus
@@ -27,6 +28,8 @@ class Config:
     """Strategies beyond the plain ones, which are named like their source of trust."""
     sweeps: dict[str, Sweep] = field(default_factory=dict)
     """Experiments many times over, with one setting changed."""
+    runs: Literal["all", "finished"] = "all"
+    """What tables and figures are of: all runs, made first where they are not there; or the finished ones, the others being named."""
     compute: Compute = field(default_factory=Compute)
     figures: Figures = field(default_factory=Figures)
 

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from pcft.shards import read_manifest
-from pcft.statistics import poisoned_in, read_tables
+from pcft.statistics import poisoned_in, read_records
 
 # Okabe and Ito's colours, told apart by the colour-blind; a strategy has the same one in every figure.
 COLOURS = {
@@ -83,7 +83,8 @@ def read(runs: Sequence[Path], corpus: Path) -> Data:
     """Read the records of runs (folders) on one corpus (folder)."""
     manifest = read_manifest(corpus)
     poisoned = poisoned_in(runs[0])
-    tables = {name: read_tables([run / f"{name}.parquet" for run in runs]) for name in ("metrics", "trust", "exchanges", "cross")}
+    names = ("metrics", "trust", "exchanges", "cross")
+    tables = dict(zip(names, read_records(runs, *names), strict=True))
     keys = ["strategy", "seed", "iteration", "client"]
     tables["trust"] = tables["trust"].merge(tables["exchanges"].loc[tables["exchanges"]["present"], keys], on=keys)
     for name in ("metrics", "exchanges", "cross"):

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from pcft.config.figures import Figures, Point, SweepJob
 from pcft.drawing.data import GOLDEN, line, rein_in
-from pcft.statistics import by_seed, last, read_tables
+from pcft.statistics import by_seed, last, read_records
 
 
 def sweep(job: SweepJob, results: Path, look: Figures) -> Figure:
@@ -47,13 +47,13 @@ def sweep(job: SweepJob, results: Path, look: Figures) -> Figure:
 
 def _perplexity(point: Point, without: Sequence[int], results: Path) -> pd.DataFrame:
     """Return the mean over clients after the last iteration: seeds x strategies."""
-    metrics = read_tables([results / run / "metrics.parquet" for run in point.runs])
+    (metrics,) = read_records([results / run for run in point.runs], "metrics")
     return by_seed(last(metrics[~metrics["client"].isin(without)], "test"), "perplexity")
 
 
 def _trust_in(point: Point, clients: Sequence[int], results: Path) -> dict[str, float]:
     """Return the mean trust of another client in one of `clients` over all exchanges in which it took part, by strategy."""
-    tables = [read_tables([results / run / f"{name}.parquet" for run in point.runs]) for name in ("trust", "exchanges")]
+    tables = read_records([results / run for run in point.runs], "trust", "exchanges")
     keys = ["strategy", "seed", "iteration", "client"]
     trust = tables[0].merge(tables[1].loc[tables[1]["present"], keys], on=keys)
     rows = trust[~trust["client"].isin(clients) & trust["peer"].isin(clients)]

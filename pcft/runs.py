@@ -1,0 +1,112 @@
+"""The folder of a warm-up or run, and what it says it was made with.
+
+Standard library only, because parsing the workflow imports it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pcft import manifests
+from pcft.config.experiments import Run
+from pcft.errors import PcftError, first_line, some
+from pcft.files import sha256_of
+from pcft.provenance import code_of
+
+STATE, METRICS = "state.safetensors", "metrics.parquet"
+TABLES = (METRICS, "trust.parquet", "exchanges.parquet", "cross.parquet")
+STAGE = "pcft.finetuning"
+OWN = ("strategy", "strategy_name", "events")  # settings in which a run differs from the warm-up that it goes on from
+
+
+def made_with(run: Run, seed: int, model: Path, corpus: Path, *, warmup: Path | None = None) -> dict[str, Any]:
+    """Return all that decides a run's bytes on one machine, thread count aside, as JSON would give it back."""
+    start = {} if warmup is None else {"warmup": _checksum(warmup / STATE)}
+    manifest = {name: _checksum(folder / manifests.NAME) for name, folder in (("model", model), ("corpus", corpus))}
+    result: dict[str, Any] = json.loads(json.dumps({"settings": asdict(run), "seed": seed, "code": code_of(STAGE), **manifest, **start}))
+    return result
+
+
+def describe(folder: Path, made: Mapping[str, Any], files: Iterable[str]) -> None:
+    """Write the manifest of a warm-up or run, which says that it is done."""
+    manifests.write(folder, files, made_with=made)
+
+
+def verify(folder: Path, *files: str) -> None:
+    """Check that `files` of a run are those that it left, and that it is the run that its place says.
+
+    Raises:
+        PcftError: a file is missing, damaged or of another run; the message names it.
+    """
+    manifests.verify(folder, only=files)
+    made = _made(folder)
+    if (made.get("settings"), f"seed={made.get('seed')}") != (settings_of(folder), folder.name):
+        raise PcftError(f"{folder}: holds a run of other settings or another seed; {manifests.again(folder)}")
+
+
+def settings_of(folder: Path) -> dict[str, Any]:
+    """Return the settings that a run is to have, by its place.
+
+    Raises:
+        PcftError: they are not there, or not those of a run.
+    """
+    path = folder.parent / "settings.json"
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(settings, dict):
+            raise ValueError("not an object")
+    except (OSError, ValueError) as error:
+        raise PcftError(f"{path}: not the settings of a run ({first_line(error)}); run Snakemake, which writes them") from None
+    return settings
+
+
+def verify_start(warmup: Path, made: Mapping[str, Any]) -> None:
+    """Check that a warm-up is whole, and that a run may go on from it.
+
+    Raises:
+        PcftError: a file is missing or damaged, or the warm-up was made with something else.
+    """
+    manifests.verify(warmup, only=(STATE, METRICS))
+    theirs, ours = _made(warmup), dict(made)
+    other = [name for name in ("seed", "model", "corpus") if theirs.get(name) != ours[name]]
+    settings = theirs.get("settings", {})
+    other += [name for name, value in ours["settings"].items() if name not in OWN and settings.get(name) != value]
+    if other:
+        raise PcftError(f"{warmup}: was made with another {some(other)} than this run; {manifests.again(warmup)}")
+
+
+def finished(folder: Path, settings: Any, seed: int) -> bool:
+    """Whether a folder holds a run of these settings (as JSON gives them back), this seed, and the code as it is."""
+    try:
+        made = _made(folder)
+    except PcftError:
+        return False
+    return (made.get("settings"), made.get("seed"), made.get("code")) == (settings, seed, code_of(STAGE))
+
+
+def unsound(results: Path) -> list[str]:
+    """Compare all that was made in a folder of results with its manifests; return a line for each folder that is not sound."""
+    found = []
+    for path in sorted(results.rglob(manifests.NAME)):
+        try:
+            manifests.verify(path.parent)
+            if path.parent.name.startswith("seed="):
+                verify(path.parent)
+        except PcftError as error:
+            found.append(str(error))
+    return found
+
+
+def _made(folder: Path) -> dict[str, Any]:
+    made = manifests.read(folder).get("made_with")
+    if not isinstance(made, dict) or not isinstance(made.get("settings"), dict):
+        raise PcftError(f"{folder / manifests.NAME}: does not say what it was made with; {manifests.again(folder)}")
+    return made
+
+
+def _checksum(path: Path) -> str | None:
+    return sha256_of(path) if path.exists() else None

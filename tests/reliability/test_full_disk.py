@@ -1,0 +1,115 @@
+"""A disk with no room left: a clear error, what was there is intact, and all is well once there is room."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pcft.config.corpora import Corpus, CorpusJob, Source, Tokens
+from pcft.session import Job
+from tests.conftest import CPU, WORDS, random_corpus
+from tests.reliability.faults import WARMUP, experiment, write_settings
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 4 KiB, in memory; `grow` makes it larger."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(folder)], check=False, capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be made here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def grow(disk: Path, kilobytes: int) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", str(disk)], check=True)
+
+
+def pcft(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "pcft", *map(str, arguments)], check=False, capture_output=True, text=True)
+
+
+@pytest.fixture
+def refused(tally: Callable[..., None]) -> Callable[[subprocess.CompletedProcess[str]], None]:
+    def check(result: subprocess.CompletedProcess[str]) -> None:
+        assert result.returncode == 2, result.stderr
+        error = result.stderr.splitlines()[-1]
+        assert error.startswith("pcft: "), result.stderr
+        assert "No space left on device; make room and run again" in error
+        assert "Traceback" not in result.stderr
+        tally("full disks, each survived")
+
+    return check
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "cost.json")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_shards(disk: Path, texts: Path, model_folders: dict[str, Path], refused: Callable[..., None]) -> None:
+    sources = {category: Source(files=(f"{texts}/{category}/*.txt",), format="text") for category in WORDS}
+    corpus = Corpus(categories=sources, clients=3, tokens=Tokens(train=400, validation=60, test=60, reference=60))
+    job = CorpusJob(name="c", corpus=corpus, categories=tuple(sources), tokenizer="tiny", end_of_text="<|endoftext|>")
+    (texts / "settings.json").write_text(json.dumps(dataclasses.asdict(job)))
+    call = ("corpus", f"--settings={texts}/settings.json", f"--tokenizer={model_folders['gpt2']}", f"--output={disk}/corpus")
+    (disk / "earlier").write_text("earlier")
+    refused(pcft(*call))
+    assert content(disk) == {"earlier": b"earlier"}
+    grow(disk, 4000)
+    assert pcft(*call).returncode == 0
+    assert pcft(*call[:-1], f"--output={texts}/corpus").returncode == 0
+    assert content(disk / "corpus") == content(texts / "corpus")
+
+
+def test_checkpoints(disk: Path, model_folders: dict[str, Path], tmp_path: Path, refused: Callable[..., None]) -> None:
+    corpus, settings = random_corpus(tmp_path / "corpus"), write_settings(WARMUP, tmp_path / "settings")
+    paths = [f"--settings={settings}", f"--model={model_folders['gpt2']}", f"--corpus={corpus}"]
+    call = ("warmup", *paths, "--seed=1", "--threads=1", "--tokens-per-pass=64", "--checkpoint-minutes=0")
+    assert pcft(*call, f"--output={tmp_path}/elsewhere").returncode == 0
+    one = (tmp_path / "elsewhere/state.safetensors").stat().st_size // 1024 + 8
+    refused(pcft(*call, f"--output={disk}/run"))  # not even the first
+    assert not content(disk)
+    grow(disk, one * 3 // 2)
+    refused(pcft(*call, f"--output={disk}/run"))  # not the second
+    kept = content(disk)
+    assert len(kept) == 1
+    grow(disk, 10 * one)
+    assert content(disk) == kept
+    result = pcft(*call, f"--output={disk}/run")
+    assert result.returncode == 0, result.stderr
+    assert "going on from the checkpoint" in result.stdout
+    assert content(disk / "run") == content(tmp_path / "elsewhere")
+
+
+def test_tables_and_figures(disk: Path, model_folders: dict[str, Path], tmp_path: Path, refused: Callable[..., None]) -> None:
+    job = Job(WARMUP, 1, model_folders["gpt2"], random_corpus(tmp_path / "corpus"), tmp_path, CPU, tokens_per_pass=64)
+    runs = experiment(job, tmp_path, strategies=("local", "fedavg"))
+    (tmp_path / "look.json").write_text("{}")
+    both = ["--runs", runs / "local/seed=1", runs / "fedavg/seed=1"]
+    calls = (
+        ("table", *both, f"--output={disk}/table"),
+        ("figure", "trust", *both, f"--settings={tmp_path}/look.json", f"--corpus={tmp_path}/corpus", f"--output={disk}/trust"),
+    )
+    for call in calls:
+        grow(disk, 4000)
+        assert pcft(*call).returncode == 0
+        made = content(disk)
+        filled = disk / "filler"
+        with pytest.raises(OSError, match="No space left"):
+            filled.write_bytes(bytes(5_000_000))
+        refused(pcft(*call))
+        filled.unlink()
+        assert content(disk) == made
+        assert pcft(*call).returncode == 0
+        assert content(disk) == made
