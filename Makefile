@@ -6,7 +6,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint envs/constraints.txt
 
-.PHONY: help figures test test-all lint format benchmark clean
+.PHONY: help figures test test-all reliability lint format benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -20,6 +20,9 @@ test: $(VENV)/.dev ## install, then run the fast tests
 
 test-all: $(VENV)/.dev ## run every test: also those that run Snakemake, the packaged model, and a GPU where there is one
 	python -m pytest -m ""
+
+reliability: $(VENV)/.dev ## inject the faults of docs/reliability.md and count what survived; takes a quarter of an hour
+	python -m pytest -m "" tests/reliability
 
 lint: $(VENV)/.dev ## check format, style, types and workflow
 	ruff format --check .

@@ -32,7 +32,7 @@ NAME = re.compile(r"(\d{8})-([0-9a-f]{64})\.safetensors")
 def state_of(trainer: Trainer) -> dict[str, Tensor]:
     """Return factors, AdamW's two moments and the last losses by name, on the CPU."""
     factors = trainer.adapters.factors()
-    tensors: dict[str, Tensor] = {LOSSES: trainer.losses}
+    tensors: dict[str, Tensor] = {LOSSES: trainer.losses.clone()}  # a file holds no tensor twice
     tensors |= {f"factor/{name}": factor for name, factor in factors.items()}
     for name, parameter in zip(factors, trainer.adapters.parameters(), strict=True):
         state = trainer.optimiser.state.get(parameter, {})

@@ -77,11 +77,17 @@ def build_sweep(job: SweepJob, results: Path, look: Figures, output: Path) -> No
 def _write(draw: Callable[[], Figure], look: Figures, output: Path, note: str = "") -> None:
     with matplotlib.rc_context(style(look)):  # type: ignore[arg-type]  # the stubs want literal keys
         figure = draw()
-        if note:  # the title of an empty legend, for which the layout makes room
-            lines = textwrap.fill(note, int(look.width * 150 / look.font_size))
-            figure.legend([], [], title=lines, loc="outside lower center", title_fontsize="x-small")
+        if note:
+            _add(note, figure, look)
         with replacing(output.with_name(f"{output.name}.pdf")) as temporary:
             figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
         with replacing(output.with_name(f"{output.name}.png")) as temporary:
             figure.savefig(temporary, format="png", dpi=look.resolution, metadata={"Software": None})
         plt.close(figure)
+
+
+def _add(note: str, figure: Figure, look: Figures) -> None:
+    """Add a note below a figure, which grows by its height: the title of an empty legend, for which the layout makes room."""
+    lines = textwrap.wrap(note, int(look.width * 150 / look.font_size))
+    figure.set_figheight(figure.get_figheight() + (len(lines) + 1) * look.font_size / 72)
+    figure.legend([], [], title="\n".join(lines), loc="outside lower center", title_fontsize="x-small")

@@ -5,15 +5,13 @@ Needs a base-model folder and shards of tokens, and neither Snakemake nor `datas
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pcft import checkpoints, runs
-from pcft.checkpoints import Checkpoints
 from pcft.errors import DivergedError, PcftError
 from pcft.interruption import Interrupted, listen
 from pcft.runs import METRICS, STATE, TABLES
@@ -27,15 +25,14 @@ def warmup(job: Job) -> None:
         PcftError: something it needs is missing, damaged or does not fit; DivergedError if a loss is not finite.
         Interrupted: it was asked to stop; the next call goes on from the checkpoint that it left.
     """
-    made = _made_with(job)
-    session = Session(job, _checkpoints(job, made))
+    session = Session(job)
     session.resume()
     with _leaving_a_checkpoint(session):
         session.go(job.run.exchange.warmup)
     checkpoints.save(session.trainer, job.run.exchange.warmup, job.output / STATE)
     session.records.write_metrics(job.output)
     session.write_cost()
-    runs.describe(job.output, made(), (STATE, METRICS))
+    runs.describe(job.output, session.made_with(), (STATE, METRICS))
     session.checkpoints.remove()
 
 
@@ -45,9 +42,8 @@ def finetune(job: Job, warm: Path) -> None:
     Raises:
         PcftError, Interrupted: as of `warmup`.
     """
-    made, earlier = _made_with(job, warmup=warm), _read_cost(warm / "cost.json")
-    runs.verify_start(warm, made())
-    session = Session(job, _checkpoints(job, made))
+    earlier, session = _read_cost(warm / "cost.json"), Session(job, warm)
+    runs.verify_start(warm, session.made_with())
     if not session.resume():
         session.iteration = checkpoints.load(session.trainer, warm / STATE)
         session.records.adopt(warm / METRICS)
@@ -58,7 +54,7 @@ def finetune(job: Job, warm: Path) -> None:
     session.records.write_collaboration(job.output)
     adapters = session.write_adapters()
     session.write_cost(warmup=earlier)
-    runs.describe(job.output, made(), (*TABLES, *adapters))
+    runs.describe(job.output, session.made_with(), (*TABLES, *adapters))
     session.checkpoints.remove()
 
 
@@ -72,15 +68,6 @@ def _leaving_a_checkpoint(session: Session) -> Iterator[None]:
         session.checkpoint(because=str(reason))
         print(f"stopped after iteration {session.iteration}; the checkpoint is in {session.checkpoints.folder}", flush=True)
         raise
-
-
-def _made_with(job: Job, **start: Path) -> Callable[[], dict[str, Any]]:
-    """Return what the job's results are made with, found out when it is asked for."""
-    return functools.cache(lambda: runs.made_with(job.run, job.seed, job.model, job.corpus, **start))
-
-
-def _checkpoints(job: Job, made: Callable[[], dict[str, Any]]) -> Checkpoints:
-    return Checkpoints(job.output / "checkpoints", made)
 
 
 def _read_cost(path: Path) -> Any:

@@ -26,7 +26,7 @@ from pcft.layout import REFERENCE, SPLITS, shard_name
 from pcft.runs import finished
 
 
-def settings_files(config: Config, results: Path) -> dict[str, Any]:
+def settings_files(config: Config, results: Path = Path("results")) -> dict[str, Any]:
     """Return path -> content of every settings file, relative to the folder `results`.
 
     Each job has one that holds all that decides its bytes and nothing else: so it runs again when, and only when,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pcft import adapter_files, checkpoints
+from pcft import adapter_files, checkpoints, runs
 from pcft.allocator import keep_freed_memory
 from pcft.backbone import Backbone, load
 from pcft.batches import grid
@@ -60,11 +61,18 @@ class Job:
 
 
 class Session:
-    """A base model, its clients' adapters and texts, how far they are, and the records of one call."""
+    """A base model, its clients' adapters and texts, how far they are, and the records of one call.
 
-    def __init__(self, job: Job, checkpoints: Checkpoints) -> None:
+    Attributes:
+        made_with: returns what the results are made with, found out when it is asked for.
+    """
+
+    def __init__(self, job: Job, warmup: Path | None = None) -> None:
+        """Load what a job needs; `warmup` is the folder that it goes on from, unless it is a warm-up itself."""
         keep_freed_memory()
-        self.job, self.run, self.checkpoints, self.ledger = job, job.run, checkpoints, Ledger()
+        self.job, self.run, self.ledger = job, job.run, Ledger()
+        self.made_with = functools.cache(lambda: runs.made_with(job.run, job.seed, job.model, job.corpus, warmup=warmup))
+        self.checkpoints = Checkpoints(job.output / "checkpoints", self.made_with)
         with self.ledger.phase("load"):
             self.manifest = read_manifest(job.corpus)
             self.shares = torch.tensor(self.manifest["mixture"]["measured"], dtype=torch.float32, device=job.device)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from pcft import backbone, shards
+from pcft import backbone, runs, shards
 from pcft.backbone import Backbone
 from pcft.documents import Documents
 from pcft.files import sha256_of, write_json
@@ -129,6 +130,17 @@ def random_corpus(folder: Path) -> Path:
         entries[name] = {"sha256": sha256_of(folder / name), "tokens": 120}
     write_json(folder / "manifest.json", {"shards": entries, "vocabulary": 400, "mixture": {"measured": [[1.0], [1.0], [1.0]]}})
     return folder
+
+
+def write_run(folder: Path, records: dict[str, pd.DataFrame], *, settings: dict[str, Any], seed: int = 1) -> Path:
+    """Write the settings, records and manifest of a run; return its folder, that of the seed."""
+    run = folder / f"seed={seed}"
+    run.mkdir(parents=True)
+    write_json(folder / "settings.json", settings)
+    for name, rows in records.items():
+        rows.to_parquet(run / f"{name}.parquet")
+    runs.describe(run, {"settings": settings, "seed": seed}, [f"{name}.parquet" for name in records])
+    return run
 
 
 @pytest.fixture

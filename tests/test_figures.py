@@ -8,12 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pcft import figures
 from pcft.config.figures import CORPUS_NAMES, NAMES, Figures
 from pcft.drawing.data import COLOURS, OTHERS, Data, colour, line
 from pcft.drawing.mixtures import mixture
 from pcft.figures import CORPUS_FIGURES, FIGURES, style
 from pcft.files import write_json
+from tests.conftest import write_run
 from tests.test_tables import metrics
+
+MANIFEST = {"categories": ["sea", "wood"], "mixture": {"measured": [[1, 0], [0, 1]]}, "shards": {}, "vocabulary": 2}
 
 
 @pytest.fixture
@@ -118,20 +122,34 @@ def test_cross_losses_are_against_ones_own(data: Data) -> None:
     plt.close(figure)
 
 
-def test_same_data_same_bytes(data: Data, tmp_path: Path) -> None:
-    from pcft import figures
-
+def write_runs(data: Data, folder: Path) -> list[Path]:
+    tables = {"metrics": data.metrics, "trust": data.trust, "exchanges": data.exchanges, "cross": data.cross}
     runs = []
     for strategy in data.strategies:
-        run = tmp_path / strategy / "seed=0"
-        run.mkdir(parents=True)
-        write_json(run.parent / "settings.json", {"events": {"poison": None}})
-        data.metrics[data.metrics["strategy"] == strategy].to_parquet(run / "metrics.parquet")
-        for name, table in {"trust": data.trust, "exchanges": data.exchanges, "cross": data.cross}.items():
-            table[table["strategy"] == strategy].to_parquet(run / f"{name}.parquet")
-        runs.append(run)
-    manifest = {"categories": ["sea", "wood"], "mixture": {"measured": [[1, 0], [0, 1]]}, "shards": {}, "vocabulary": 2}
-    write_json(tmp_path / "manifest.json", manifest)
+        records = {name: table[table["strategy"] == strategy] for name, table in tables.items()}
+        runs.append(write_run(folder / strategy, records, settings={"events": {"poison": None}}))
+    return runs
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_missing_runs_are_named(data: Data, tmp_path: Path, name: str) -> None:
+    """Below the figure, within its size, whatever else stands there."""
+    runs, look = write_runs(data, tmp_path), Figures()
+    write_json(tmp_path / "manifest.json", MANIFEST)
+    figures.build(name, runs, tmp_path, look, tmp_path / "whole")
+    figures.build(name, runs, tmp_path, look, tmp_path / "partly", [f"weights-and-more-{i}/seed=12" for i in range(9)])
+    assert b"Missing" not in (tmp_path / "whole.pdf").read_bytes()
+    assert (tmp_path / "partly.pdf").read_bytes() != (tmp_path / "whole.pdf").read_bytes()
+    drawn, whole = (plt.imread(tmp_path / f"{one}.png") for one in ("partly", "whole"))
+    assert drawn.shape[1] == whole.shape[1]
+    assert drawn.shape[0] > whole.shape[0]
+    assert (drawn[-3:] == 1).all()  # nothing is cut off at the lower edge
+    assert (drawn[:, -3:] == 1).all()
+
+
+def test_same_data_same_bytes(data: Data, tmp_path: Path) -> None:
+    runs = write_runs(data, tmp_path)
+    write_json(tmp_path / "manifest.json", MANIFEST)
     for name in ("one", "two"):
         figures.build("trust", runs, tmp_path, Figures(), tmp_path / name)
     for ending in ("pdf", "png"):

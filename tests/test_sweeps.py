@@ -18,6 +18,7 @@ from pcft.config.parsing import Problems, read
 from pcft.drawing.sweeps import sweep
 from pcft.errors import PcftError
 from pcft.files import canonical
+from tests.conftest import write_run
 from tests.test_tables import metrics
 
 
@@ -122,12 +123,10 @@ def job(tmp_path: Path) -> SweepJob:
             for s in ("local", "fedavg", "mine")
             for i in (4, 8)
         ]
-        folder = tmp_path / "runs" / label
-        folder.mkdir(parents=True)
-        rows.to_parquet(folder / "metrics.parquet")
-        pd.DataFrame(trust).to_parquet(folder / "trust.parquet")
-        pd.DataFrame(trust).drop(columns=["peer", "trust"]).assign(present=True).to_parquet(folder / "exchanges.parquet")
-        points.append(Point(label=label, experiment=label, runs=(f"runs/{label}",), poisoned=poisoned))
+        pairs = pd.DataFrame(trust)
+        exchanges = pairs.drop(columns=["peer", "trust"]).assign(present=True)
+        write_run(tmp_path / "runs" / label, {"metrics": rows, "trust": pairs, "exchanges": exchanges}, settings={"label": label})
+        points.append(Point(label=label, experiment=label, runs=(f"runs/{label}/seed=1",), poisoned=poisoned))
     return SweepJob(setting="events.poison", points=tuple(points))
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,9 @@ import pytest
 
 from pcft import tables
 from pcft.errors import PcftError
+from pcft.runs import describe
 from pcft.statistics import estimate, paired, selected
+from tests.conftest import write_run
 
 STRATEGIES = ["local", "fedavg", "mine"]
 
@@ -78,10 +79,7 @@ def test_clients_that_collaboration_made_worse() -> None:
 
 def run(folder: Path, seeds: int = 3, poison: Any = None) -> Path:
     """Write a run's folder."""
-    (folder / "seed=1").mkdir(parents=True)
-    metrics(seeds).to_parquet(folder / "seed=1/metrics.parquet")
-    (folder / "settings.json").write_text(json.dumps({"events": {"poison": poison}}))
-    return folder / "seed=1"
+    return write_run(folder, {"metrics": metrics(seeds)}, settings={"events": {"poison": poison}})
 
 
 def test_files(tmp_path: Path) -> None:
@@ -95,6 +93,17 @@ def test_files(tmp_path: Path) -> None:
     assert r"$\pm$" in latex
 
 
+def test_missing_runs_are_named(tmp_path: Path) -> None:
+    """Of one strategy no run is there, of another one of two."""
+    tables.build([run(tmp_path / "mine")], tmp_path / "final", ["mine/seed=7", "weights/seed=1", "weights/seed=7"])
+    numbers = pd.read_csv(tmp_path / "final.csv").set_index("strategy")
+    assert numbers["seeds"].to_dict() == {"local": 3, "fedavg": 3, "mine": 3, "weights": 0}
+    assert numbers.loc["weights"].drop("seeds").isna().all()
+    note = "Missing: 3 of 4 runs ('mine/seed=7', 'weights/seed=1', 'weights/seed=7'). They do not count."
+    assert note in (tmp_path / "final.md").read_text()
+    assert note in (tmp_path / "final.tex").read_text().splitlines()[0]
+
+
 def test_one_seed_has_no_interval(tmp_path: Path) -> None:
     tables.build([run(tmp_path / "run", 1)], tmp_path / "final")
     assert "±" not in (tmp_path / "final.md").read_text()
@@ -102,14 +111,16 @@ def test_one_seed_has_no_interval(tmp_path: Path) -> None:
 
 
 def test_damaged_metrics(tmp_path: Path) -> None:
-    (run(tmp_path / "run") / "metrics.parquet").write_bytes(b"")
+    folder = run(tmp_path / "run")
+    (folder / "metrics.parquet").write_bytes(b"")
+    with pytest.raises(PcftError, match=r"metrics\.parquet: its SHA-256 is not the one"):
+        tables.build([folder], tmp_path / "final")
+    describe(folder, {"settings": {"events": {"poison": None}}, "seed": 1}, ["metrics.parquet"])
     with pytest.raises(PcftError, match=r"metrics\.parquet: not a table of records"):
-        tables.build([tmp_path / "run/seed=1"], tmp_path / "final")
+        tables.build([folder], tmp_path / "final")
     (tmp_path / "run/settings.json").unlink()
-    (tmp_path / "run/seed=1/metrics.parquet").unlink()
-    metrics(1).to_parquet(tmp_path / "run/seed=1/metrics.parquet")
     with pytest.raises(PcftError, match=r"settings\.json: not the settings of a run"):
-        tables.build([tmp_path / "run/seed=1"], tmp_path / "final")
+        tables.build([folder], tmp_path / "final")
 
 
 def test_poisoned_clients_do_not_count(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def trust_history(data: Data, look: Figures) -> Figure:
     for axis, title in zip(axes[0], [*map(str, shown), "oracle"], strict=True):
         axis.set_title(title)
     figure.colorbar(image, ax=axes, shrink=0.8, label="trust")
-    figure.supxlabel("after iteration", fontsize="medium")
+    axes[-1, (len(shown) - 1) // 2].set_xlabel("after iteration")
     return figure
 
 

@@ -183,16 +183,17 @@ def test_sources(data: Any, files: dict[str, bytes], tally: Tally, tmp_path: Pat
 
 @fuzz(2000)
 @given(data=st.data())
-def test_shards(data: Any, tally: Tally, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+def test_shards(data: Any, tally: Tally, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Damaged shards whose manifest says that they are right, so that nothing but the reader stands in between."""
     tally("inputs tried: shards")
-    corpus = tmp_path / "corpus"
-    if not corpus.exists():
-        random_corpus(corpus)
-        shutil.copytree(corpus, tmp_path / "whole")
+    monkeypatch.chdir(tmp_path)
+    corpus, whole = Path("corpus"), Path("whole")
+    if not whole.exists():
+        random_corpus(whole)
+        shutil.copytree(whole, corpus)
     name = shard_name(0, "train")
-    manifest = json.loads((tmp_path / "whole/manifest.json").read_text())
-    (corpus / name).write_bytes(data.draw(damaged((tmp_path / "whole" / name).read_bytes())))
+    manifest = json.loads((whole / "manifest.json").read_text())
+    (corpus / name).write_bytes(data.draw(damaged((whole / name).read_bytes())))
     manifest["shards"][name]["sha256"] = sha256_of(corpus / name)
     if data.draw(st.booleans()):
         manifest = data.draw(altered([manifest]))
@@ -205,9 +206,10 @@ def test_shards(data: Any, tally: Tally, tmp_path_factory: pytest.TempPathFactor
 
 @fuzz(2000)
 @given(data=st.data())
-def test_adapters(data: Any, load: Callable[..., Backbone], tally: Tally, tmp_path: Path) -> None:
+def test_adapters(data: Any, load: Callable[..., Backbone], tally: Tally, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tally("inputs tried: adapters")
-    whole, folder = tmp_path / "whole", tmp_path / "adapter"
+    monkeypatch.chdir(tmp_path)
+    whole, folder = Path("whole"), Path("adapter")
     if not whole.exists():
         base = load()
         adapter_files.write(attach(base, 1), 0, whole, base="tiny", prefix=base.prefix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 import shutil
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from pcft import runs
 from pcft.config.events import Events, Poison, Privacy
 from pcft.config.experiments import Exchange, Run
 from pcft.config.strategies import Strategy
@@ -112,9 +114,9 @@ def test_every_moment_may_be_the_last_but_one(job: Job) -> None:
     finetune(fine, job.output)
     expected = outputs(fine.output)
     shutil.rmtree(fine.output)
-    for _ in range(100):
+    for calls in range(60, 2000, 60):
         with pytest.MonkeyPatch.context() as patch:
-            at_call(120, patch)
+            at_call(calls, patch)
             try:
                 finetune(fine, job.output)
                 break
@@ -131,9 +133,14 @@ def test_every_moment_may_be_the_last_but_one(job: Job) -> None:
         ("empty", "torn or altered"),
         ("settings", "made with another settings"),
         ("seed", "made with another seed, warmup"),
+        ("code", "made with another code"),
+        ("model", "made with another model"),
+        ("corpus", "made with another corpus"),
     ],
 )
-def test_what_is_not_gone_on_from(job: Job, capsys: pytest.CaptureFixture[str], damage: str, said: str) -> None:
+def test_what_is_not_gone_on_from(
+    job: Job, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, damage: str, said: str
+) -> None:
     warmup(job)
     fine = dataclasses.replace(job, run=run_of("fedavg"), output=job.output.with_name("fine"))
     finetune(fine, job.output)
@@ -151,10 +158,29 @@ def test_what_is_not_gone_on_from(job: Job, capsys: pytest.CaptureFixture[str], 
             finetune(other, warm)
     for path in (fine.output / "checkpoints").glob("*.safetensors"):
         {"flip": flip, "cut": cut, "empty": empty}.get(damage, lambda _: None)(path)
+    if damage == "code":
+        monkeypatch.setattr(runs, "code_of", lambda _: "another")
+    elif damage in ("model", "corpus"):
+        again = shutil.copytree(fine.output / "checkpoints", job.output.with_name("kept"))
+        fine = with_another(job, damage)
+        shutil.copytree(again, fine.output / "checkpoints")
     capsys.readouterr()
-    finetune(fine, job.output)
-    assert outputs(fine.output) == expected
+    finetune(fine, fine.output.with_name("warmup"))
+    if damage in ("model", "corpus"):
+        assert outputs(fine.output).keys() == expected.keys()
+    elif damage != "code":
+        assert outputs(fine.output) == expected
     assert said in capsys.readouterr().out
+
+
+def with_another(job: Job, what: str) -> Job:
+    """Return a job of another base model or corpus, whose warm-up is done."""
+    folder = shutil.copytree(getattr(job, what), job.output.with_name(f"another-{what}"))
+    content = json.loads((folder / "manifest.json").read_text()) if (folder / "manifest.json").exists() else {}
+    (folder / "manifest.json").write_text(json.dumps({**content, "licence": "another"}))
+    other = dataclasses.replace(job, output=folder.with_name(f"with-{what}") / "warmup", **{what: folder})  # type: ignore[arg-type]
+    warmup(other)
+    return dataclasses.replace(other, run=run_of("fedavg"), output=other.output.with_name("fine"))
 
 
 def command(job: Job, folder: Path, *more: str) -> list[str]:
