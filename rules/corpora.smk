@@ -60,6 +60,7 @@ for corpus, tokenizer in plan.declared_corpora(settings):
         conda:
             "../envs/figures.yaml"
         threads: 1
+        retries: 0
         resources:
             gpu=0,
             mem_mb=1000,
@@ -93,6 +94,7 @@ for corpus, tokenizer in plan.declared_corpora(settings):
         conda:
             "../envs/figures.yaml"
         threads: 1
+        retries: 0
         resources:
             gpu=0,
             mem_mb=1000,

@@ -25,6 +25,7 @@ rule figure:
     conda:
         "../envs/figures.yaml"
     threads: 1
+    retries: 0
     resources:
         gpu=0,
         mem_mb=1000,
@@ -63,6 +64,7 @@ rule sweep:
     conda:
         "../envs/figures.yaml"
     threads: 1
+    retries: 0
     resources:
         gpu=0,
         mem_mb=1000,

@@ -15,6 +15,7 @@ rule report:
     conda:
         "../envs/figures.yaml"
     threads: 1
+    retries: 0
     resources:
         gpu=0,
         mem_mb=1000,

@@ -14,7 +14,6 @@ rule warmup:
         "results/logs/{warmup}/{experiment}/seed={seed}.log",
     benchmark:
         "results/benchmarks/{warmup}/{experiment}/seed={seed}.tsv"
-    retries: settings.compute.retries
     conda:
         "../envs/training.yaml"
     threads: settings.compute.warmup_threads
@@ -52,7 +51,6 @@ rule finetune:
         "results/logs/finetune/{experiment}/{strategy}/seed={seed}.log",
     benchmark:
         "results/benchmarks/finetune/{experiment}/{strategy}/seed={seed}.tsv"
-    retries: settings.compute.retries
     conda:
         "../envs/training.yaml"
     threads: settings.compute.finetune_threads

@@ -21,6 +21,7 @@ rule table:
     conda:
         "../envs/figures.yaml"
     threads: 1
+    retries: 0
     resources:
         gpu=0,
         mem_mb=1000,

@@ -40,7 +40,7 @@ def check(config: Config, problems: Problems) -> None:
         _experiment(f"experiments.{name}", experiment, config, problems)
     for name in ("corpus_threads", "warmup_threads", "finetune_threads", "tokens_per_pass", "memory_mb", "runtime"):
         problems.at_least(1, getattr(config.compute, name), f"compute.{name}")
-    for name in ("gpu", "retries", "checkpoint_minutes"):
+    for name in ("gpu", "checkpoint_minutes"):
         problems.at_least(0, getattr(config.compute, name), f"compute.{name}")
     for name in ("width", "font_size", "resolution"):
         problems.positive(getattr(config.figures, name), f"figures.{name}")

@@ -20,8 +20,6 @@ class Compute:
     """Most tokens, of all clients together, in one pass through the model: halve it if memory runs out."""
     checkpoint_minutes: float = 10.0
     """Longest time between checkpoints of a warm-up or run, which leaves one after each exchange in any case."""
-    retries: int = 2
-    """How often Snakemake starts a failed warm-up or run again; it goes on from its last checkpoint."""
     gpu: int = 0
     """GPUs that a warm-up or fine-tuning job asks the scheduler for."""
     memory_mb: int = 4000
