@@ -57,10 +57,10 @@ for corpus, tokenizer in plan.declared_corpora(settings):
             f"results/logs/card/{corpus}/{tokenizer}.log",
         benchmark:
             f"results/benchmarks/card/{corpus}/{tokenizer}.tsv"
+        retries: 0
         conda:
             "../envs/figures.yaml"
         threads: 1
-        retries: 0
         resources:
             gpu=0,
             mem_mb=1000,
@@ -91,10 +91,10 @@ for corpus, tokenizer in plan.declared_corpora(settings):
             f"results/logs/figure/mixture-{corpus}-{tokenizer}.log",
         benchmark:
             f"results/benchmarks/figure/mixture-{corpus}-{tokenizer}.tsv"
+        retries: 0
         conda:
             "../envs/figures.yaml"
         threads: 1
-        retries: 0
         resources:
             gpu=0,
             mem_mb=1000,

@@ -22,10 +22,10 @@ rule figure:
         "results/logs/figure/{figure}-{experiment}.log",
     benchmark:
         "results/benchmarks/figure/{figure}-{experiment}.tsv"
+    retries: 0
     conda:
         "../envs/figures.yaml"
     threads: 1
-    retries: 0
     resources:
         gpu=0,
         mem_mb=1000,
@@ -61,10 +61,10 @@ rule sweep:
         "results/logs/figure/sweep-{sweep}.log",
     benchmark:
         "results/benchmarks/figure/sweep-{sweep}.tsv"
+    retries: 0
     conda:
         "../envs/figures.yaml"
     threads: 1
-    retries: 0
     resources:
         gpu=0,
         mem_mb=1000,

@@ -12,10 +12,10 @@ rule report:
         "results/logs/report.log",
     benchmark:
         "results/benchmarks/report.tsv"
+    retries: 0
     conda:
         "../envs/figures.yaml"
     threads: 1
-    retries: 0
     resources:
         gpu=0,
         mem_mb=1000,

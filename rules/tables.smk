@@ -18,10 +18,10 @@ rule table:
         "results/logs/table/final-{experiment}.log",
     benchmark:
         "results/benchmarks/table/final-{experiment}.tsv"
+    retries: 0
     conda:
         "../envs/figures.yaml"
     threads: 1
-    retries: 0
     resources:
         gpu=0,
         mem_mb=1000,

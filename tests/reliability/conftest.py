@@ -7,20 +7,25 @@ from collections.abc import Callable
 
 import pytest
 
-counts: Counter[str] = Counter()
+PREFIX = "counted: "
 
 
 @pytest.fixture
-def tally() -> Callable[..., None]:
-    """Count something that is told at the end: tally("inputs tried", 2000)."""
+def tally(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Count something that is told at the end if the test passes: tally("inputs tried", 2000)."""
 
     def count(what: str, number: int = 1) -> None:
-        counts[what] += number
+        request.node.user_properties.append((PREFIX + what, number))
 
     return count
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    counts: Counter[str] = Counter()
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name.startswith(PREFIX) and report.when == "call":
+                counts[name.removeprefix(PREFIX)] += value
     if counts:
         terminalreporter.section("counted")
         for what, number in sorted(counts.items()):
