@@ -22,7 +22,7 @@ test-all: $(VENV)/.dev ## run every test: also those that run Snakemake, the pac
 	python -m pytest -m ""
 
 reliability: $(VENV)/.dev ## inject the faults of docs/reliability.md and count what survived; takes a quarter of an hour
-	python -m pytest -m "" tests/reliability
+	python -m pytest -m "" tests/reliability tests/test_repositories.py
 
 lint: $(VENV)/.dev ## check format, style, types and workflow
 	ruff format --check .

@@ -6,7 +6,6 @@ Stages are imported by the subcommand that runs them, so that no job waits for l
 from __future__ import annotations
 
 import argparse
-import errno
 import gc
 import json
 import sys
@@ -18,11 +17,10 @@ from typing import Any, TypeVar
 from pcft import __version__, manifests
 from pcft.config.compute import Compute
 from pcft.config.parsing import Problems, read
-from pcft.errors import PcftError, first_line
+from pcft.errors import FULL, PcftError, first_line
 from pcft.interruption import Interrupted
 
 T = TypeVar("T")
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room: disk, quota, largest size of a file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PcftError as error:
         print(f"pcft: {error}", file=sys.stderr)
         return 2
-    except Interrupted:
-        return 143  # as of a process that SIGTERM ended
+    except Interrupted as signal:
+        return 128 + signal.number  # as of a process that the signal ended
+    except KeyboardInterrupt:
+        return 130
     except OSError as error:
         if error.errno not in FULL and not error.filename:
             raise
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
-        advice = "give the job more (compute.memory_mb)"
+        advice = "give the job more of it"
         if tokens := getattr(options, "tokens_per_pass", None):
             advice = f"{tokens} tokens were in one pass: set compute.tokens_per_pass to {max(tokens // 2, 1)}"
         print(f"pcft: memory ran out ({first_line(error)}); {advice}", file=sys.stderr)
@@ -152,7 +152,7 @@ def _training(o: argparse.Namespace) -> tuple[Any, Any]:
     if device == "cuda" and not torch.cuda.is_available():
         raise PcftError("compute.device is cuda, but torch sees no GPU here; use auto or cpu, or install a CUDA build of torch")
     paths, run = (o.model, o.corpus, o.output), _settings(Run, o.settings)
-    job = finetuning.Job(run, o.seed, *paths, torch.device(device), o.tokens_per_pass, o.checkpoint_minutes)
+    job = finetuning.Job(run, o.seed, *paths, torch.device(device), o.tokens_per_pass, o.checkpoint_minutes, o.code)
     return finetuning, job
 
 
@@ -173,6 +173,21 @@ def _named_path(text: str) -> tuple[str, Path]:
     if not separator:
         raise argparse.ArgumentTypeError(f"'{text}' is not NAME=PATH")
     return name, Path(path)
+
+
+def _add_training(sub: argparse.ArgumentParser) -> None:
+    """Add what all training stages are told."""
+    sub.add_argument("--settings", type=Path, required=True)
+    sub.add_argument("--model", type=Path, required=True, help="base-model folder")
+    sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
+    sub.add_argument("--seed", type=int, required=True)
+    sub.add_argument("--threads", type=int, default=1)
+    sub.add_argument(
+        "--tokens-per-pass", type=int, default=Compute.tokens_per_pass, help="most tokens, of all clients together, in one pass"
+    )
+    sub.add_argument("--checkpoint-minutes", type=int, default=Compute.checkpoint_minutes, help="longest time between checkpoints")
+    sub.add_argument("--code", help="hash of the code, for the records; found out if left out")
+    sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -213,16 +228,7 @@ def _parser() -> argparse.ArgumentParser:
         ("finetune", _finetune, "Go on from a warm-up with one strategy."),
     ):
         sub = command(name, run, does)
-        sub.add_argument("--settings", type=Path, required=True)
-        sub.add_argument("--model", type=Path, required=True, help="base-model folder")
-        sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
-        sub.add_argument("--seed", type=int, required=True)
-        sub.add_argument("--threads", type=int, default=1)
-        sub.add_argument(
-            "--tokens-per-pass", type=int, default=Compute.tokens_per_pass, help="most tokens, of all clients together, in one pass"
-        )
-        sub.add_argument("--checkpoint-minutes", type=float, default=Compute.checkpoint_minutes, help="longest time between checkpoints")
-        sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+        _add_training(sub)
         if name == "finetune":
             sub.add_argument("--warmup", type=Path, required=True, help="output folder of the warm-up")
 

@@ -37,6 +37,8 @@ def product(A: Tensor, B: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
     (B_1ᵀ|…|B_Nᵀ) = P S it is Q (R T_i Sᵀ) Pᵀ. Of all factors with the same product, those are returned whose A has orthogonal
     columns as long as the client's own were on average, and is closest to it otherwise, so that training goes on undisturbed.
     """
+    if not (A.isfinite().all() and B.isfinite().all()):  # nothing to decompose; the next loss will tell
+        return torch.full_like(A, float("nan")), torch.full_like(B, float("nan"))
     r = A.shape[2]
     left, across = torch.linalg.qr(_side_by_side(A.double()))  # [in, m], [m, N*r]
     right, down = torch.linalg.qr(_side_by_side(B.double().mT))  # [out, k], [k, N*r]

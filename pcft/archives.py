@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from pcft import globs
 from pcft.config.models import Wheel
-from pcft.errors import PcftError
+from pcft.errors import FULL, PcftError, first_line
 from pcft.files import sha256_of
 
 
@@ -42,6 +42,10 @@ def members(archive: Path, patterns: Sequence[str]) -> Generator[tuple[str, Path
                 path.unlink()
     except FileNotFoundError:
         raise PcftError(f"{archive}: there is no such file") from None
+    except (OSError, ValueError) as error:  # a folder, or a name that the system does not take
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
+        raise PcftError(f"{archive}: cannot be read ({first_line(error)})") from None
     except (RuntimeError, NotImplementedError) as error:  # a password, a method of compression
         raise PcftError(f"{archive}: cannot be unpacked ({error}); pack it anew, plainly") from None
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:

@@ -1,7 +1,7 @@
 """Where a run is: one safetensors file that holds all from which it can go on, bit for bit.
 
-The name of a checkpoint holds the iteration and the SHA-256 of its content, so that a torn or altered one is known by its name; its
-metadata hold what it was made with, so that one of other settings, code, model or text is not gone on from.
+The name of a checkpoint holds its number, the iteration, and the SHA-256 of its content, so that a torn or altered one is known by its
+name; its metadata hold what it was made with, so that one of other settings, code, model or text is not gone on from.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from pcft.training import Trainer
 LOSSES = "losses"
 MOMENTS = ("exp_avg", "exp_avg_sq")
 KEPT = 2  # the last checkpoint, and the one before it
-NAME = re.compile(r"(\d{8})-([0-9a-f]{64})\.safetensors")
+NAME = re.compile(r"(\d{8})-(\d+)-([0-9a-f]{64})\.safetensors")
 
 
 def state_of(trainer: Trainer) -> dict[str, Tensor]:
@@ -102,24 +102,23 @@ class Checkpoints:
     made_with: Callable[[], Mapping[str, Any]]
 
     def save(self, iteration: int, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, whole or not at all, and let go of those before the last one."""
+        """Write a checkpoint, whole or not at all, and let go of those before the last one, whatever they are of."""
         metadata = {"content": json.dumps(checkpoint.content), "made_with": json.dumps(self.made_with())}
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f".{os.getpid()}.part"
         try:
             tensor_files.write(checkpoint.tensors, temporary, metadata)
             settle(temporary)
-            temporary.rename(self.folder / f"{iteration:08d}-{sha256_of(temporary)}.safetensors")
+            number = 1 + max((int(path.name[:8]) for path in self._files()), default=0)
+            temporary.rename(self.folder / f"{number:08d}-{iteration}-{sha256_of(temporary)}.safetensors")
         finally:
             temporary.unlink(missing_ok=True)
-        for old in sorted(self._files(), reverse=True)[KEPT:]:
-            old.unlink()
+        for old in self._files()[KEPT:]:
+            old.unlink(missing_ok=True)
 
     def last(self) -> Checkpoint | None:
-        """Return the last checkpoint that is whole and of this run; say why others are not used, and remove what is half-written."""
-        for path in self.folder.glob(".*.part"):
-            path.unlink(missing_ok=True)
-        for path in sorted(self._files(), reverse=True):
+        """Return the last checkpoint that is whole and of this run; say why others are not used."""
+        for path in self._files():
             try:
                 return self._open(path)
             except (OSError, KeyError, TypeError, ValueError) as error:
@@ -130,12 +129,13 @@ class Checkpoints:
         """Remove them all, as the run is done."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _files(self) -> Iterator[Path]:
-        return (path for path in self.folder.glob("*.safetensors") if NAME.fullmatch(path.name))
+    def _files(self) -> list[Path]:
+        """Return all of them, the last one first."""
+        return sorted((path for path in self.folder.glob("*.safetensors") if NAME.fullmatch(path.name)), reverse=True)
 
     def _open(self, path: Path) -> Checkpoint:
         named = NAME.fullmatch(path.name)
-        if named is None or sha256_of(path) != named[2]:
+        if named is None or sha256_of(path) != named[3]:
             raise ValueError("it is torn or altered: its SHA-256 is not the one in its name")
         tensors, metadata = tensor_files.read(path)
         ours, theirs = self.made_with(), json.loads(metadata["made_with"])

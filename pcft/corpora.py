@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +21,7 @@ from pcft.division import Division
 from pcft.documents import Documents
 from pcft.encodings import Encoding
 from pcft.errors import PcftError
-from pcft.files import sha256_of, write_json
+from pcft.files import building, sha256_of, write_json
 from pcft.gathering import gather, natural
 from pcft.layout import shard_name
 from pcft.sources import Origins
@@ -73,13 +71,13 @@ def _origins(job: CorpusJob, wheels: Mapping[str, Path], repositories: Mapping[s
 def _write(job: CorpusJob, division: Division, hands: Mapping[str, Hand], encoding: Encoding, output: Path, *, threads: int) -> _Written:
     """Write the shards, several at a time."""
     output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".building-") as folder, ThreadPoolExecutor(threads) as pool:
-        building, end = Path(folder), encoding.end_of_text
+    with building(output) as folder, ThreadPoolExecutor(threads) as pool:
+        end = encoding.end_of_text
 
         def write(shard: tuple[str, Documents, list[str]]) -> tuple[str, dict[str, Any], np.ndarray]:
             name, documents, categories = shard
             shards.write(
-                documents, categories, path := building / name, tokenizer=job.tokenizer, vocabulary=encoding.vocabulary, end_of_text=end
+                documents, categories, path := folder / name, tokenizer=job.tokenizer, vocabulary=encoding.vocabulary, end_of_text=end
             )
             entry = {"sha256": sha256_of(path), **_described(documents, categories, encoding)}
             return name, entry, cards.frequencies(documents.tokens, encoding.vocabulary)
@@ -87,8 +85,6 @@ def _write(job: CorpusJob, division: Division, hands: Mapping[str, Hand], encodi
         written = list(pool.map(write, division.shards(hands, end)))
         for name, entry, _ in written:
             print(f"{name}: {entry['documents']} documents, {entry['tokens']} tokens", flush=True)
-            (output / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(building / name, output / name)
     return _Written({name: entry for name, entry, _ in written}, {name: counts for name, _, counts in written})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def _cells(table: pd.DataFrame) -> list[list[str]]:
 
 def _escaped(row: Iterable[object]) -> list[str]:
     """Return cells that keep to themselves in Markdown."""
-    return [" ".join(str(cell).split()).replace("|", r"\|") for cell in row]
+    return [html.escape(" ".join(str(cell).split()), quote=False).replace("|", r"\|") for cell in row]
 
 
 def sources(manifest: dict[str, Any]) -> pd.DataFrame:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import reprlib
 from collections.abc import Iterable
 from typing import Any
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room: disk, quota, largest size of a file
 SHOWN = 6  # things that a message lists
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 36  # characters of each

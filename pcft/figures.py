@@ -32,6 +32,7 @@ FIGURES = {
     "cross": cross_losses,
 }
 CORPUS_FIGURES = {"mixture": mixture}
+NAMED = 4  # missing runs that a figure names
 
 
 def style(look: Figures) -> dict[str, Any]:
@@ -65,13 +66,13 @@ def build(name: str, runs: Sequence[Path], corpus: Path, look: Figures, output: 
     if name in CORPUS_FIGURES:
         _write(lambda: CORPUS_FIGURES[name](read_manifest(corpus), look), look, output)
     else:
-        _write(lambda: FIGURES[name](read(runs, corpus), look), look, output, shortfall(missing, len(runs)))
+        _write(lambda: FIGURES[name](read(runs, corpus), look), look, output, shortfall(missing, len(runs), NAMED))
 
 
 def build_sweep(job: SweepJob, results: Path, look: Figures, output: Path) -> None:
     """Draw the figure of a sweep, of which `results` holds the runs."""
     found = sum(len(point.runs) for point in job.points)
-    _write(lambda: sweep(job, results, look), look, output, shortfall(job.missing, found))
+    _write(lambda: sweep(job, results, look), look, output, shortfall(job.missing, found, NAMED))
 
 
 def _write(draw: Callable[[], Figure], look: Figures, output: Path, note: str = "") -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+BUILDING = ".building-"
 
 
 def canonical(value: Any) -> str:
@@ -26,17 +31,42 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it becomes `path`, on failure it is removed.
 
-    Its bytes are on the disk before its name is, so that a loss of power leaves it whole or absent too.
+    Its bytes are on the disk before its name is, so that a loss of power leaves it whole or absent too. What processes that were killed
+    left of the same file is removed.
+
+    Raises:
+        OSError: of the disk; its `filename` is set, also where a library did not.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        left.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary
         settle(temporary)
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def building(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder inside `folder`; on success all files in it move to the same paths in `folder`, on failure none does."""
+    for left in folder.glob(f"{BUILDING}*"):
+        shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
+    with tempfile.TemporaryDirectory(dir=folder, prefix=BUILDING) as temporary:
+        yield Path(temporary)
+        made = sorted(path for path in Path(temporary).rglob("*") if path.is_file())
+        for path in made:
+            settle(path)
+        for path in made:
+            target = folder / path.relative_to(temporary)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
 
 
 def settle(path: Path) -> None:

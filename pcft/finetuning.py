@@ -43,7 +43,7 @@ def finetune(job: Job, warm: Path) -> None:
         PcftError, Interrupted: as of `warmup`.
     """
     earlier, session = _read_cost(warm / "cost.json"), Session(job, warm)
-    runs.verify_start(warm, session.made_with())
+    runs.verify_start(warm, job.run, session.made_with())
     if not session.resume():
         session.iteration = checkpoints.load(session.trainer, warm / STATE)
         session.records.adopt(warm / METRICS)
@@ -65,8 +65,11 @@ def _leaving_a_checkpoint(session: Session) -> Iterator[None]:
     try:
         yield
     except (Interrupted, DivergedError) as reason:
-        session.checkpoint(because=str(reason))
-        print(f"stopped after iteration {session.iteration}; the checkpoint is in {session.checkpoints.folder}", flush=True)
+        try:
+            session.checkpoint(because=str(reason))
+            print(f"stopped after iteration {session.iteration}; the checkpoint is in {session.checkpoints.folder}", flush=True)
+        except OSError as error:  # the reason matters more
+            print(f"stopped after iteration {session.iteration}; no checkpoint could be written ({error})", flush=True)
         raise
 
 

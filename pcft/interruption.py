@@ -11,7 +11,15 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interrupted(BaseException):
-    """The job was asked to stop; what it holds is as it was before the work that was cut short."""
+    """The job was asked to stop; what it holds is as it was before the work that was cut short.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, signal: signal.Signals) -> None:
+        super().__init__(signal.name)
+        self.number = int(signal)
 
 
 class _State:
@@ -20,14 +28,15 @@ class _State:
 
 
 def listen() -> None:
-    """From now on, let signals end the work in `interruptible` blocks and nothing else; a second one ends the job."""
+    """From now on, let signals end the work in `interruptible` blocks and nothing else; a second Ctrl-C ends the job at once."""
     _State.asked = None
     for one in SIGNALS:
         signal.signal(one, _ask)
 
 
 def _ask(number: int, _: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_DFL)
+    if number == signal.SIGINT:
+        signal.signal(number, signal.SIG_DFL)
     _State.asked = signal.Signals(number)
     if _State.at_once:
         _stop()
@@ -35,7 +44,7 @@ def _ask(number: int, _: FrameType | None) -> None:
 
 def _stop() -> None:
     assert _State.asked is not None
-    raise Interrupted(_State.asked.name)
+    raise Interrupted(_State.asked)
 
 
 @contextmanager

@@ -32,6 +32,8 @@ def read(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(manifest, dict):
             raise ValueError("not an object")
+    except FileNotFoundError:
+        raise PcftError(f"{path}: no readable manifest (there is none); run Snakemake, which makes what belongs there") from None
     except (OSError, ValueError, RecursionError) as error:
         raise PcftError(f"{path}: no readable manifest ({first_line(error)}); {again(folder)}") from None
     return manifest

@@ -15,7 +15,9 @@ from pcft import fetched, manifests
 from pcft.archives import members, verify
 from pcft.config.models import ModelJob
 from pcft.errors import PcftError
+from pcft.files import building
 from pcft.layout import MODEL_FILES
+from pcft.tensors import errors_of_the_disk
 
 
 def build(job: ModelJob, wheel_file: Path | None, repository: Path | None, output: Path) -> None:
@@ -48,8 +50,9 @@ def build(job: ModelJob, wheel_file: Path | None, repository: Path | None, outpu
     if tokenizer.backend_tokenizer.token_to_id(model.end_of_text) is None:
         raise PcftError(f"models: the tokenizer of {source} has no token '{model.end_of_text}'; set end_of_text to one that it has")
     output.mkdir(parents=True, exist_ok=True)
-    network.save_pretrained(output, max_shard_size="1000GB")
-    tokenizer.save_pretrained(output)
+    with building(output) as folder, errors_of_the_disk(folder):
+        network.save_pretrained(folder, max_shard_size="1000GB")
+        tokenizer.save_pretrained(folder)
     about = {
         "source": source,
         "licence": model.licence or (job.repository.licence if job.repository else "not stated"),

@@ -92,6 +92,12 @@ def check_files(config: Config, file: str) -> None:
             relative = "paths are relative to the folder in which Snakemake runs"
             if _on_this_machine(source) and not globs.local(source.files):
                 missing.append(f"{place}.files is '{', '.join(source.files)}', which no file matches; {relative}")
+            found = globs.local(source.files) if _on_this_machine(source) else [source.zip] if source.zip else []
+            missing += [
+                f"{place}: the path '{path}' has braces, which Snakemake takes for wildcards; rename it"
+                for path in found
+                if set(path) & set("{}")
+            ][:1]
             if source.zip is not None and not Path(source.zip).is_file():
                 missing.append(f"{place}.zip is '{source.zip}', which is no file; {relative}")
     if missing:
@@ -176,12 +182,13 @@ def sweep_job(config: Config, sweep: Sweep, results: Path) -> SweepJob:
     """Return what the figure of a sweep is drawn from; points without a run are left out, and their runs named."""
     points, missing = [], []
     for label, name in sweep.points.items():
-        poison = config.experiments[name].events.poison
         found, lacking = counted(config, name, results)
-        missing += lacking
+        missing += [path.removeprefix("runs/") for path in lacking]
         if found:
-            points.append(Point(label=label, experiment=name, runs=tuple(found), poisoned=poison.clients if poison else ()))
-    return SweepJob(setting=sweep.setting, points=tuple(points), missing=tuple(path.removeprefix("runs/") for path in missing))
+            points.append(Point(label=label, experiment=name, runs=tuple(found)))
+    attacks = [poison for name in sweep.points.values() if (poison := config.experiments[name].events.poison)]
+    poisoned = sorted({client for poison in attacks for client in poison.clients})
+    return SweepJob(setting=sweep.setting, points=tuple(points), poisoned=tuple(poisoned), missing=tuple(missing))
 
 
 def shards(config: Config, corpus: str) -> list[str]:

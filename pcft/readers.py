@@ -198,9 +198,10 @@ def _parquet(file: Path, name: str, wanted: list[str]) -> Iterator[Columns]:
 
     try:
         about = pq.read_metadata(file)
-    except (OSError, pa.ArrowException) as error:
+        there = about.schema.to_arrow_schema().names
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise PcftError(f"{name}: not parquet ({first_line(error)})") from None
-    _require(about.schema.to_arrow_schema().names, wanted, name)
+    _require(there, wanted, name)
     if about.num_rows:
         yield from _streamed("parquet", file, name, wanted, columns=wanted)
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ from pcft.config.hub import Repository
 from pcft.errors import PcftError, first_line, some
 
 T = TypeVar("T")
+FETCHING = ".fetching-"
+PAUSES = (1, 4)  # seconds before each further try
 BLOCK = 1 << 18  # bytes that a small read fetches at least
 NETWORK = ("httpx", "httpx2", "requests")  # libraries of the hub's client in its versions
 NUMBERED = re.compile(r"(.*-)(\d{5})(-of-)(\d{5})(\..*)")  # train-00003-of-00041.parquet
@@ -37,13 +40,28 @@ def fetch(repository: Repository, output: Path) -> None:
         PcftError: repository, revision or files do not exist, or there is no network.
     """
     output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".fetching-") as folder:
+    for left in output.glob(f"{FETCHING}*"):
+        shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
+    with tempfile.TemporaryDirectory(dir=output, prefix=FETCHING) as folder:
         building = Path(folder) / fetched.FILES
         building.mkdir()
-        _explained(repository, lambda: _parts(repository, building) if repository.partial else _whole(repository, building))
+        take = _parts if repository.partial else _whole
+        _explained(repository, lambda: _patiently(lambda: take(repository, building)))
         shutil.rmtree(output / fetched.FILES, ignore_errors=True)
         building.rename(output / fetched.FILES)
     fetched.describe(repository, output)
+
+
+def _patiently(work: Callable[[], T]) -> T:
+    """Try again where the hub has an error that may pass, which its client does for some requests only."""
+    for pause in PAUSES:
+        try:
+            return work()
+        except errors.HfHubHTTPError as error:
+            if error.response.status_code < 500:
+                raise
+            time.sleep(pause)
+    return work()
 
 
 def _explained(repository: Repository, work: Callable[[], T]) -> T:
@@ -67,9 +85,10 @@ def _explained(repository: Repository, work: Callable[[], T]) -> T:
     except Exception as error:
         if not _no_network(error):
             raise
-        raise PcftError(
-            f"{name}: there is no network, and parts of files, which columns, rows and where ask for, are not in the hub's cache"
-        ) from None
+        reason = "there is no network, or the hub does not answer"
+        if repository.partial:
+            reason += "; parts of files, which columns, rows and where ask for, are not in this machine's cache of it"
+        raise PcftError(f"{name}: {reason}") from None
 
 
 def _no_network(error: Exception) -> bool:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from pcft import manifests
+from pcft.config.events import before_exchanges
 from pcft.config.experiments import Run
 from pcft.errors import PcftError, first_line, some
 from pcft.files import sha256_of
@@ -19,16 +20,19 @@ from pcft.provenance import code_of
 
 STATE, METRICS = "state.safetensors", "metrics.parquet"
 TABLES = (METRICS, "trust.parquet", "exchanges.parquet", "cross.parquet")
+WEIGHTS, FETCHED = "model.safetensors", "files"
 STAGE = "pcft.finetuning"
-OWN = ("strategy", "strategy_name", "events")  # settings in which a run differs from the warm-up that it goes on from
 
 
-def made_with(run: Run, seed: int, model: Path, corpus: Path, *, warmup: Path | None = None) -> dict[str, Any]:
-    """Return all that decides a run's bytes on one machine, thread count aside, as JSON would give it back."""
-    start = {} if warmup is None else {"warmup": _checksum(warmup / STATE)}
-    manifest = {name: _checksum(folder / manifests.NAME) for name, folder in (("model", model), ("corpus", corpus))}
-    result: dict[str, Any] = json.loads(json.dumps({"settings": asdict(run), "seed": seed, "code": code_of(STAGE), **manifest, **start}))
-    return result
+def made_with(run: Run, seed: int, model: Path, corpus: Path, *, warmup: Path | None, code: str) -> dict[str, Any]:
+    """Return all that decides a run's bytes on one machine, thread count aside, as JSON would give it back.
+
+    A base model without a manifest, as any Hugging Face folder is, is known by its weights.
+    """
+    files = {"model": _checksum(model / manifests.NAME) or _checksum(model / WEIGHTS), "corpus": _checksum(corpus / manifests.NAME)}
+    if warmup is not None:
+        files["warmup"] = _checksum(warmup / STATE)
+    return {"settings": _as_json(run), "seed": seed, "code": code, **files}
 
 
 def describe(folder: Path, made: Mapping[str, Any], files: Iterable[str]) -> None:
@@ -64,17 +68,17 @@ def settings_of(folder: Path) -> dict[str, Any]:
     return settings
 
 
-def verify_start(warmup: Path, made: Mapping[str, Any]) -> None:
-    """Check that a warm-up is whole, and that a run may go on from it.
+def verify_start(warmup: Path, run: Run, made: Mapping[str, Any]) -> None:
+    """Check that a warm-up is whole, and that a run, made with `made`, may go on from it.
 
     Raises:
         PcftError: a file is missing or damaged, or the warm-up was made with something else.
     """
     manifests.verify(warmup, only=(STATE, METRICS))
-    theirs, ours = _made(warmup), dict(made)
-    other = [name for name in ("seed", "model", "corpus") if theirs.get(name) != ours[name]]
-    settings = theirs.get("settings", {})
-    other += [name for name, value in ours["settings"].items() if name not in OWN and settings.get(name) != value]
+    theirs = _made(warmup)
+    other = [name for name in ("seed", "model", "corpus") if theirs.get(name) != made[name]]
+    wanted = _as_json(replace(run, strategy=None, events=before_exchanges(run.events)))
+    other += [name for name, value in wanted.items() if name != "strategy_name" and theirs["settings"].get(name) != value]
     if other:
         raise PcftError(f"{warmup}: was made with another {some(other)} than this run; {manifests.again(warmup)}")
 
@@ -92,6 +96,8 @@ def unsound(results: Path) -> list[str]:
     """Compare all that was made in a folder of results with its manifests; return a line for each folder that is not sound."""
     found = []
     for path in sorted(results.rglob(manifests.NAME)):
+        if FETCHED in path.relative_to(results).parts[:-1]:
+            continue  # a fetched file that happens to be called so
         try:
             manifests.verify(path.parent)
             if path.parent.name.startswith("seed="):
@@ -106,6 +112,11 @@ def _made(folder: Path) -> dict[str, Any]:
     if not isinstance(made, dict) or not isinstance(made.get("settings"), dict):
         raise PcftError(f"{folder / manifests.NAME}: does not say what it was made with; {manifests.again(folder)}")
     return made
+
+
+def _as_json(run: Run) -> dict[str, Any]:
+    settings: dict[str, Any] = json.loads(json.dumps(asdict(run)))
+    return settings
 
 
 def _checksum(path: Path) -> str | None:

@@ -18,6 +18,7 @@ from pcft.allocator import keep_freed_memory
 from pcft.backbone import Backbone, load
 from pcft.batches import grid
 from pcft.checkpoints import Checkpoint, Checkpoints
+from pcft.config.compute import Compute
 from pcft.config.experiments import Run
 from pcft.config.strategies import Strategy
 from pcft.errors import PcftError
@@ -30,6 +31,7 @@ from pcft.layout import REFERENCE, client_folder, shard_name
 from pcft.ledger import Ledger
 from pcft.lora import Adapters
 from pcft.progress import Progress
+from pcft.provenance import code_of
 from pcft.records import Records
 from pcft.shards import read_manifest, read_tokens
 from pcft.training import Trainer, require_finite
@@ -57,7 +59,9 @@ class Job:
     output: Path
     device: torch.device
     tokens_per_pass: int
-    checkpoint_minutes: float = 10.0
+    checkpoint_minutes: int = Compute.checkpoint_minutes
+    code: str | None = None
+    """Hash of the code, found out if it is not given."""
 
 
 class Session:
@@ -71,8 +75,10 @@ class Session:
         """Load what a job needs; `warmup` is the folder that it goes on from, unless it is a warm-up itself."""
         keep_freed_memory()
         self.job, self.run, self.ledger = job, job.run, Ledger()
-        self.made_with = functools.cache(lambda: runs.made_with(job.run, job.seed, job.model, job.corpus, warmup=warmup))
-        self.checkpoints = Checkpoints(job.output / "checkpoints", self.made_with)
+        self.made_with = functools.cache(
+            lambda: runs.made_with(job.run, job.seed, job.model, job.corpus, warmup=warmup, code=job.code or code_of(runs.STAGE))
+        )
+        self.checkpoints = Checkpoints(job.output / "checkpoints", lambda: {**self.made_with(), **self._arithmetic()})
         with self.ledger.phase("load"):
             self.manifest = read_manifest(job.corpus)
             self.shares = torch.tensor(self.manifest["mixture"]["measured"], dtype=torch.float32, device=job.device)
@@ -138,6 +144,7 @@ class Session:
     def _exchange_if_due(self) -> None:
         exchange, schedule = self.exchange, self.run.exchange
         if exchange and due(self.iteration, warmup=schedule.warmup, interval=schedule.interval):
+            self.trainer.require_finite_adapters(self.iteration)
             outcome = exchange(self.iteration)
             self.records.exchanged(self.iteration, outcome, self._oracle(outcome.present))
             self.phase = Phase.EXCHANGED
@@ -165,6 +172,7 @@ class Session:
 
     def resume(self) -> bool:
         """Go where the last checkpoint is; return whether there is one."""
+        self.made_with()  # of the code as it is now, not when it is first written down
         found = self.checkpoints.last()
         if found is None:
             return False
@@ -185,6 +193,10 @@ class Session:
         print(f"going on from the checkpoint of iteration {self.iteration}; the call before was cut off ({why})", flush=True)
         return True
 
+    def _arithmetic(self) -> dict[str, str]:
+        """Return what else must be the same in the middle of a run: another type or kernel rounds otherwise."""
+        return {"precision": str(self.backbone.head.dtype), "device": self.job.device.type, "torch": torch.__version__}
+
     def _evaluation_due(self, iteration: int) -> bool:
         return iteration % self.run.evaluation.interval == 0 or iteration == self.run.training.iterations
 
@@ -193,7 +205,7 @@ class Session:
         with self.ledger.phase("evaluate"), interruptible():
             found = {split: evaluate(self.backbone, self.adapters, texts, tokens_per_pass=size) for split, texts in self.grids.items()}
         for split, scores in found.items():
-            require_finite(scores.loss, self.last.get(split), split, self.iteration)
+            require_finite(scores.loss, self.last.get(split), f"{split} loss", self.iteration)
         for split, scores in found.items():
             self.ledger.tokens["evaluate"] += int(scores.tokens.sum())
             self.records.measured(split, self.iteration, tokens=scores.tokens, loss=scores.loss, accuracy=scores.accuracy)

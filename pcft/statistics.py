@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pcft.errors import PcftError, first_line, some
+from pcft.errors import PcftError, first_line
 from pcft.manifests import again
 from pcft.runs import settings_of, verify
 
@@ -59,11 +59,12 @@ def poisoned_in(run: Path) -> tuple[int, ...]:
     return tuple(poison["clients"]) if poison else ()
 
 
-def shortfall(missing: Sequence[str], found: int) -> str:
-    """Return what to say about runs that are not there, such as "weights/seed=2"; nothing if none is missing."""
+def shortfall(missing: Sequence[str], found: int, most: int | None = None) -> str:
+    """Return what to say about runs that are not there, such as "weights/seed=2", naming at `most` so many; nothing if none is missing."""
     if not missing:
         return ""
-    return f"Missing: {len(missing)} of {found + len(missing)} runs ({some(missing)}). They do not count."
+    named = ", ".join([*missing[:most], *(["…"] if most is not None and most < len(missing) else [])])
+    return f"Missing: {len(missing)} of {found + len(missing)} runs ({named}). They do not count."
 
 
 def last(metrics: pd.DataFrame, split: str) -> pd.DataFrame:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -20,10 +21,17 @@ def write(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]
     """Write tensors and text about them.
 
     Raises:
-        OSError: as of any other file, which the library turns into an error of its own.
+        OSError: the disk is full, or not there.
     """
-    try:
+    with errors_of_the_disk(path):
         save_file(dict(tensors), path, metadata=dict(metadata))
+
+
+@contextmanager
+def errors_of_the_disk(path: Path) -> Iterator[None]:
+    """Raise what the library says about the disk as the OSError that it is."""
+    try:
+        yield
     except SafetensorError as error:
         found = SYSTEM_ERROR.search(str(error))
         if found is None:

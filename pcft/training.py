@@ -71,10 +71,15 @@ class Trainer:
             for clients, rows in passes(self.tokens_per_pass, n, count, length):
                 losses[clients] += self._gradients(clients, rows, inputs[clients, rows], targets[clients, rows], iteration)
         losses = losses.cpu()
-        require_finite(losses, self.losses, "training", iteration)
+        require_finite(losses, self.losses, "training loss", iteration)
         self._step(iteration)
         self.losses = losses
         return losses
+
+    def require_finite_adapters(self, iteration: int) -> None:
+        """Raise DivergedError if the step of `iteration` left factors that are not finite, before others take them over."""
+        largest = torch.stack([factor.flatten(1).abs().amax(1) for factor in self.adapters.factors().values()]).amax(0).cpu()
+        require_finite(largest, self.losses, "adapter's largest factor", iteration)
 
     def _gradients(self, clients: slice, rows: slice, inputs: Tensor, targets: Tensor, iteration: int) -> Tensor:
         """Add the gradients of some clients' windows, [clients, rows, length]; return the clients' share of their mean loss."""
@@ -97,16 +102,16 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
 
 
-def require_finite(losses: Tensor, before: Tensor | None, what: str, iteration: int) -> None:
-    """Raise DivergedError unless all losses, [N], are finite; `before` holds those of the time before, if there was one."""
-    if losses.isfinite().all():
+def require_finite(values: Tensor, before: Tensor | None, what: str, iteration: int) -> None:
+    """Raise DivergedError unless `values`, one a client, are finite; `before` holds the losses before them, if there are any."""
+    if values.isfinite().all():
         return
-    client = int((~losses.isfinite()).nonzero()[0])
-    last = "there was no finite one before"
+    client = int((~values.isfinite()).nonzero()[0])
+    last = "there was no finite loss before"
     if before is not None and before[client].isfinite():
-        last = f"the last finite one was {before[client]:.4f}"
+        last = f"the last finite loss was {before[client]:.4f}"
     raise DivergedError(
-        f"client {client}, iteration {iteration}: the {what} loss is {losses[client]:g}, {last}; "
+        f"client {client}, iteration {iteration}: the {what} is {values[client]:g}, {last}; "
         "lower training.learning_rate or set training.gradient_clip"
     )
 

@@ -27,7 +27,7 @@ rule warmup:
     shell:
         "python -m pcft warmup --settings {input.settings:q} --model {params.model:q} --corpus {params.corpus:q}"
         " --seed {wildcards.seed} --threads {threads} --device {resources.device}"
-        " --tokens-per-pass {resources.tokens_per_pass} --checkpoint-minutes {resources.checkpoint_minutes}"
+        " --tokens-per-pass {resources.tokens_per_pass} --checkpoint-minutes {resources.checkpoint_minutes} --code {params.code}"
         " --output {params.folder:q} > {log:q} 2>&1"
 
 
@@ -65,5 +65,5 @@ rule finetune:
     shell:
         "python -m pcft finetune --settings {input.settings:q} --warmup {params.warmup:q} --model {params.model:q}"
         " --corpus {params.corpus:q} --seed {wildcards.seed} --threads {threads} --device {resources.device}"
-        " --tokens-per-pass {resources.tokens_per_pass} --checkpoint-minutes {resources.checkpoint_minutes}"
+        " --tokens-per-pass {resources.tokens_per_pass} --checkpoint-minutes {resources.checkpoint_minutes} --code {params.code}"
         " --output {params.folder:q} > {log:q} 2>&1"

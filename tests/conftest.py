@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pcft import backbone, runs, shards
 from pcft.backbone import Backbone
 from pcft.documents import Documents
 from pcft.files import sha256_of, write_json
+from pcft.interruption import SIGNALS
 from pcft.layout import REFERENCE, SPLITS, shard_name
 from pcft.lora import Adapters
 from tests.workspace import Workspace
@@ -39,6 +41,15 @@ def sentences(category: str, count: int, seed: int = 0) -> list[str]:
         " ".join([f"{category} {i}:"] + [words[j] for j in torch.randint(len(words), (40,), generator=generator)]) + "."
         for i in range(count)
     ]
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Training stages listen to signals; give them back after each test."""
+    before = {one: signal.getsignal(one) for one in SIGNALS}
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
 
 
 @pytest.fixture(scope="session")

@@ -99,7 +99,7 @@ def test_missing_runs_are_named(tmp_path: Path) -> None:
     numbers = pd.read_csv(tmp_path / "final.csv").set_index("strategy")
     assert numbers["seeds"].to_dict() == {"local": 3, "fedavg": 3, "mine": 3, "weights": 0}
     assert numbers.loc["weights"].drop("seeds").isna().all()
-    note = "Missing: 3 of 4 runs ('mine/seed=7', 'weights/seed=1', 'weights/seed=7'). They do not count."
+    note = "Missing: 3 of 4 runs (mine/seed=7, weights/seed=1, weights/seed=7). They do not count."
     assert note in (tmp_path / "final.md").read_text()
     assert note in (tmp_path / "final.tex").read_text().splitlines()[0]
 

@@ -159,5 +159,5 @@ def test_diverging_client_is_named(load: Callable[..., Backbone]) -> None:
     one = trainer(load(), client_texts(3))
     one.iterate(1)
     next(iter(one.adapters.parameters())).data[1] = float("nan")
-    with pytest.raises(PcftError, match=r"client 1, iteration 2: the training loss is nan, the last finite one was 6\.7429; lower "):
+    with pytest.raises(PcftError, match=r"client 1, iteration 2: the training loss is nan, the last finite loss was 6\.7429; lower "):
         one.iterate(2)

@@ -18,7 +18,7 @@ class Compute:
     """Several one-thread jobs side by side get more done than one job on all cores."""
     tokens_per_pass: int = 8192
     """Most tokens, of all clients together, in one pass through the model: halve it if memory runs out."""
-    checkpoint_minutes: float = 10.0
+    checkpoint_minutes: int = 10
     """Longest time between checkpoints of a warm-up or run, which leaves one after each exchange in any case."""
     gpu: int = 0
     """GPUs that a warm-up or fine-tuning job asks the scheduler for."""

@@ -17,7 +17,7 @@ from pcft.statistics import by_seed, last, read_records
 
 def sweep(job: SweepJob, results: Path, look: Figures) -> Figure:
     """Test perplexity of the clients that are poisoned at no point; below it, if there are others, the trust that these get from them."""
-    poisoned = sorted({client for point in job.points for client in point.poisoned})
+    poisoned = job.poisoned
     perplexity = {point.label: _perplexity(point, poisoned, results) for point in job.points}
     trusted = {point.label: _trust_in(point, poisoned, results) for point in job.points} if poisoned else {}
     strategies = list(dict.fromkeys(str(name) for table in perplexity.values() for name in table))

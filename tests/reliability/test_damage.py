@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from pcft import manifests
 from pcft.__main__ import main
+from pcft.config.corpora import Corpus, CorpusJob, Source, Tokens
 from pcft.layout import shard_name
 from pcft.session import Job
 from tests.conftest import CPU, random_corpus
@@ -69,7 +72,7 @@ def refused(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], t
         assert error.startswith(f"pcft: {file}: "), error
         assert error.count("\n") == 1
         assert "run Snakemake, which makes it anew" in error
-        assert not output.exists() or not list(output.iterdir())
+        assert not [path for path in tmp_path.glob("output*") if path.is_file() or list(path.iterdir())]
         assert main(["verify", f"--results={results}"]) == 2
         assert f"{file}: " in capsys.readouterr().err
         tally("damaged or foreign files, each noticed and named")
@@ -92,6 +95,25 @@ def test_shards(results: Path, refused: Callable[..., None], damage: Callable[[P
     file = results / "corpora/c/tiny" / name
     damage(file)
     refused(lambda output: train(results, output, "finetune"), file)
+
+
+def test_another_shard(results: Path, refused: Callable[..., None]) -> None:
+    corpus = results / "corpora/c/tiny"
+    shutil.copy(corpus / shard_name(1, "train"), corpus / shard_name(0, "train"))
+    refused(lambda output: train(results, output), corpus / shard_name(0, "train"))
+
+
+@each_damage
+def test_tokenizers(results: Path, texts: Path, tmp_path: Path, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]) -> None:
+    file = results / "models/tiny/tokenizer.json"
+    damage(file)
+    corpus = Corpus(
+        categories={"sea": Source(files=(f"{texts}/sea/*.txt",))}, clients=1, tokens=Tokens(train=9, validation=9, test=9, reference=9)
+    )
+    job = CorpusJob(name="c", corpus=corpus, categories=("sea",), tokenizer="tiny", end_of_text="<|endoftext|>")
+    (tmp_path / "job.json").write_text(json.dumps(asdict(job)))
+    assert main(["corpus", f"--settings={tmp_path}/job.json", f"--tokenizer={file.parent}", f"--output={tmp_path}/output"]) == 2
+    assert capsys.readouterr().err.startswith(f"pcft: {file}: ")
 
 
 @each_damage
@@ -158,9 +180,19 @@ def test_another_run(results: Path, refused: Callable[..., None], other: str) ->
     refused(lambda output: table(results, output), folder)
 
 
-def test_another_warmup(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("other", ["seed", "model", "corpus", "settings"])
+def test_another_warmup(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], other: str) -> None:
     folder = results / "runs/e/warmup/seed=1"
-    shutil.rmtree(folder)
-    shutil.copytree(results / "runs/e/warmup/seed=2", folder)
+    if other == "seed":
+        shutil.rmtree(folder)
+        shutil.copytree(results / "runs/e/warmup/seed=2", folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    made = manifest["made_with"]
+    if other == "settings":
+        made["settings"]["training"]["learning_rate"] *= 2
+    elif other != "seed":
+        made[other] = "0" * 64
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     assert train(results, tmp_path / "output", "finetune") == 2
-    assert f"{folder}: was made with another 'seed' than this run" in capsys.readouterr().err
+    named = "training" if other == "settings" else other
+    assert f"{folder}: was made with another '{named}' than this run" in capsys.readouterr().err

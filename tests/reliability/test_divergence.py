@@ -12,7 +12,7 @@ import torch
 
 from pcft.errors import DivergedError
 from pcft.finetuning import finetune, warmup
-from pcft.session import Job
+from pcft.session import Job, Session
 from pcft.training import require_finite
 from tests.conftest import CPU, random_corpus
 from tests.reliability.faults import WARMUP, with_strategy, write_settings
@@ -30,19 +30,19 @@ def job(model_folders: dict[str, Path], tmp_path: Path) -> Job:
 def test_the_message_by_hand() -> None:
     losses, before = torch.tensor([1.0, float("nan"), float("inf")]), torch.tensor([1.0, 2.5, 3.0])
     advice = r"; lower training\.learning_rate or set training\.gradient_clip"
-    with pytest.raises(DivergedError, match=r"^client 1, iteration 7: the training loss is nan, the last finite one was 2\.5000" + advice):
-        require_finite(losses, before, "training", 7)
-    with pytest.raises(DivergedError, match=r"client 1, iteration 7: the test loss is nan, there was no finite one before"):
-        require_finite(losses, None, "test", 7)
-    require_finite(before, losses, "training", 8)
+    with pytest.raises(DivergedError, match=r"^client 1, iteration 7: the training loss is nan, the last finite loss was 2\.5000" + advice):
+        require_finite(losses, before, "training loss", 7)
+    with pytest.raises(DivergedError, match=r"client 1, iteration 7: the test loss is nan, there was no finite loss before"):
+        require_finite(losses, None, "test loss", 7)
+    require_finite(before, losses, "training loss", 8)
 
 
 def test_training_stops_at_once_and_keeps_what_came_before(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
     """The run fails again from its checkpoint, without doing the rest anew, and goes on once it can."""
     wild = steep(job, 1e30)
-    with pytest.raises(DivergedError, match=r"client 0, iteration 2: the training loss is (nan|inf), the last finite one was \d"):
+    with pytest.raises(DivergedError, match=r"client 0, iteration 2: the training loss is (nan|inf), the last finite loss was \d"):
         warmup(wild)
-    kept = list((job.output / "checkpoints").glob("00000001-*.safetensors"))
+    kept = list((job.output / "checkpoints").glob("*-1-*.safetensors"))
     assert len(kept) == 1
     assert not (job.output / "state.safetensors").exists()
     assert not (job.output / "manifest.json").exists()
@@ -55,13 +55,27 @@ def test_training_stops_at_once_and_keeps_what_came_before(job: Job, capsys: pyt
     assert (job.output / "manifest.json").exists()
 
 
+def test_an_adapter_that_is_not_finite_is_not_handed_on(job: Job) -> None:
+    """The client whose last step went wrong is named, not those that would take over what it has become."""
+    session = Session(dataclasses.replace(job, run=with_strategy(job.run, "fedavg")))
+    session.trainer.losses = torch.tensor([1.0, 2.0, 3.0])
+    next(iter(session.adapters.parameters())).data[2, 0, 0] = float("inf")
+    session.iteration = job.run.exchange.warmup
+    before = {name: factor.clone() for name, factor in session.adapters.factors().items()}
+    with pytest.raises(
+        DivergedError, match=r"^client 2, iteration 2: the adapter's largest factor is inf, the last finite loss was 3\.0000"
+    ):
+        session.go(3)
+    assert all(torch.equal(factor, before[name]) for name, factor in session.adapters.factors().items())
+
+
 def test_evaluation_too(job: Job) -> None:
     """A last step that goes wrong shows in no training loss."""
     short = dataclasses.replace(job.run.training, iterations=1, learning_rate=1e30)
     run = dataclasses.replace(job.run, training=short, exchange=dataclasses.replace(job.run.exchange, warmup=0))
     warmup(dataclasses.replace(job, run=run))
     fine = dataclasses.replace(job, run=with_strategy(run, "local"), output=job.output.with_name("fine"))
-    with pytest.raises(DivergedError, match=r"iteration 1: the (validation|test) loss is (nan|inf), the last finite one was \d\.\d{4}"):
+    with pytest.raises(DivergedError, match=r"iteration 1: the (validation|test) loss is (nan|inf), the last finite loss was \d\.\d{4}"):
         finetune(fine, job.output)
 
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,10 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(folder)], check=False, capture_output=True, text=True)
     if mounted.returncode:
         pytest.skip(f"no small disk can be made here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def grow(disk: Path, kilobytes: int) -> None:
@@ -36,15 +39,15 @@ def grow(disk: Path, kilobytes: int) -> None:
 
 
 def pcft(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "pcft", *map(str, arguments)], check=False, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-m", "pcft", *map(str, arguments)], check=False, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture
-def refused(tally: Callable[..., None]) -> Callable[[subprocess.CompletedProcess[str]], None]:
+def refused(disk: Path, tally: Callable[..., None]) -> Callable[[subprocess.CompletedProcess[str]], None]:
     def check(result: subprocess.CompletedProcess[str]) -> None:
         assert result.returncode == 2, result.stderr
         error = result.stderr.splitlines()[-1]
-        assert error.startswith("pcft: "), result.stderr
+        assert error.startswith(f"pcft: {disk}/"), result.stderr
         assert "No space left on device; make room and run again" in error
         assert "Traceback" not in result.stderr
         tally("full disks, each survived")
@@ -53,7 +56,7 @@ def refused(tally: Callable[..., None]) -> Callable[[subprocess.CompletedProcess
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "cost.json")
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in ("cost.json", ".filler"))
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
@@ -63,13 +66,43 @@ def test_shards(disk: Path, texts: Path, model_folders: dict[str, Path], refused
     job = CorpusJob(name="c", corpus=corpus, categories=tuple(sources), tokenizer="tiny", end_of_text="<|endoftext|>")
     (texts / "settings.json").write_text(json.dumps(dataclasses.asdict(job)))
     call = ("corpus", f"--settings={texts}/settings.json", f"--tokenizer={model_folders['gpt2']}", f"--output={disk}/corpus")
-    (disk / "earlier").write_text("earlier")
     refused(pcft(*call))
-    assert content(disk) == {"earlier": b"earlier"}
+    assert not content(disk)
     grow(disk, 4000)
     assert pcft(*call).returncode == 0
-    assert pcft(*call[:-1], f"--output={texts}/corpus").returncode == 0
-    assert content(disk / "corpus") == content(texts / "corpus")
+    made = content(disk)
+    with full(disk):
+        refused(pcft(*call))
+        assert content(disk) == made
+    assert pcft(*call).returncode == 0
+    assert content(disk) == made
+
+
+@contextmanager
+def full(disk: Path) -> Iterator[None]:
+    """Fill a disk, and make room again."""
+    filler = disk / ".filler"
+    with pytest.raises(OSError, match="No space left"):
+        filler.write_bytes(bytes(50_000_000))
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+def test_models(disk: Path, model_folders: dict[str, Path], tmp_path: Path, refused: Callable[..., None]) -> None:
+    (tmp_path / "settings.json").write_text(json.dumps({"model": {"folder": str(model_folders["gpt2"])}}))
+    call = ("model", f"--settings={tmp_path}/settings.json", f"--output={disk}/model")
+    refused(pcft(*call))
+    assert not content(disk)
+    grow(disk, 4000)
+    assert pcft(*call).returncode == 0
+    made = content(disk)
+    with full(disk):
+        refused(pcft(*call))
+        assert content(disk) == made
+    assert pcft(*call).returncode == 0
+    assert content(disk) == made
 
 
 def test_checkpoints(disk: Path, model_folders: dict[str, Path], tmp_path: Path, refused: Callable[..., None]) -> None:
@@ -101,15 +134,12 @@ def test_tables_and_figures(disk: Path, model_folders: dict[str, Path], tmp_path
         ("table", *both, f"--output={disk}/table"),
         ("figure", "trust", *both, f"--settings={tmp_path}/look.json", f"--corpus={tmp_path}/corpus", f"--output={disk}/trust"),
     )
+    grow(disk, 4000)
     for call in calls:
-        grow(disk, 4000)
         assert pcft(*call).returncode == 0
         made = content(disk)
-        filled = disk / "filler"
-        with pytest.raises(OSError, match="No space left"):
-            filled.write_bytes(bytes(5_000_000))
-        refused(pcft(*call))
-        filled.unlink()
-        assert content(disk) == made
+        with full(disk):
+            refused(pcft(*call))
+            assert content(disk) == made
         assert pcft(*call).returncode == 0
         assert content(disk) == made

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from pcft import backbone, models
+from pcft import backbone, models, plan
 from pcft.archives import members
 from pcft.config.loading import load
 from pcft.config.models import Model, ModelJob
@@ -39,8 +39,11 @@ def test_names(tiny_config: dict[str, Any], section: str, name: str, tally: Tall
         "sweeps": {"experiment": "main", "setting": "adapters.rank", "values": [1, 2]},
     }
     inside = tiny_config.setdefault(section, {})
-    inside[name] = settings.get(section) or copy.deepcopy(next(iter(inside.values())))
-    with pytest.raises(PcftError, match=r"^my\.yaml: "):
+    content = settings.get(section) or copy.deepcopy(next(iter(inside.values())))
+    inside["plain"] = content
+    load(copy.deepcopy(tiny_config), "my.yaml")
+    inside[name] = inside.pop("plain")
+    with pytest.raises(PcftError, match=r"^my\.yaml: .*names are letters, digits"):
         load(tiny_config, "my.yaml")
     tally("hostile inputs, each without effect")
 
@@ -125,13 +128,25 @@ def test_code_in_a_model_folder(model_folders: dict[str, Path], tmp_path: Path, 
     tally("hostile inputs, each without effect")
 
 
+def test_braces_in_paths(tiny_config: dict[str, Any], texts: Path, model_folders: dict[str, Path], tally: Tally) -> None:
+    """Snakemake would fill them in."""
+    (texts / "sea").rename(texts / "{wildcards}")
+    tiny_config["models"]["tiny"]["folder"] = str(model_folders["gpt2"])
+    for name, source in tiny_config["corpora"]["places"]["categories"].items():
+        source["files"] = f"{texts}/{'{wildcards}' if name == 'sea' else name}/*.txt"
+    with pytest.raises(PcftError, match=r"categories\.sea: the path '.*' has braces, which Snakemake takes for wildcards; rename it"):
+        plan.check_files(load(tiny_config, "my.yaml"), "my.yaml")
+    tally("hostile inputs, each without effect")
+
+
 @pytest.mark.workflow
 @pytest.mark.parametrize("tag", ["!!python/object/apply:os.system ['touch owned']", "!!python/name:os.system", "!include /etc/passwd"])
 def test_tags_in_a_config_file(workspace: Workspace, tag: str, tally: Tally) -> None:
     text = (workspace.folder / "config.yaml").read_text()
     (workspace.folder / "config.yaml").write_text(f"{text}\nmore: {tag}\n")
     result = workspace.snakemake("-n")
-    assert result.returncode != 0
+    assert result.returncode == 1
+    assert "could not determine a constructor" in result.stderr or "more is not a setting" in result.stderr, result.stderr
     assert not (workspace.folder / "owned").exists()
     tally("hostile inputs, each without effect")
 
@@ -139,14 +154,14 @@ def test_tags_in_a_config_file(workspace: Workspace, tag: str, tally: Tally) -> 
 @pytest.mark.workflow
 def test_texts_with_meaning_to_a_shell_or_a_browser(workspace: Workspace, tally: Tally) -> None:
     """Paths, licences and fields are the user's to choose: they are taken as they are, and mean nothing."""
-    script, command = "<script>alert('owned')</script>", "$(touch owned); `touch owned` & {wildcards} \\input{owned}"
-    folder = workspace.folder / "texts" / command.replace("/", "")
+    script, command = "<script>alert('owned')</script>", "$(touch owned); `touch owned` & "
+    folder = workspace.folder / "texts" / command
     (workspace.folder / "texts/sea").rename(folder)
     config = workspace.config
     config["corpora"]["places"]["categories"]["sea"] = {
-        "files": f"texts/{folder.name.replace('[', '[[]')}/*.txt",
+        "files": f"texts/{folder.name}/*.txt",
         "format": "text",
-        "licence": f"{script} {command}",
+        "licence": f"{script} {command} {{wildcards}} \\input{{owned}}",
     }
     config["experiments"] = {"main": config["experiments"]["main"]}
     workspace.config = config
@@ -155,6 +170,7 @@ def test_texts_with_meaning_to_a_shell_or_a_browser(workspace: Workspace, tally:
     assert not list(workspace.folder.rglob("owned"))
     assert {path for path in workspace.folder.parent.rglob("*") if workspace.folder not in path.parents} == outside
     assert script in (workspace.folder / "results/tables/corpus-places-tiny.csv").read_text()
+    assert script not in (workspace.folder / "results/tables/corpus-places-tiny.md").read_text()
     assert script not in (workspace.folder / "results/report.html").read_text()
     assert r"\input{owned}" not in (workspace.folder / "results/tables/corpus-places-tiny.tex").read_text()
     tally("hostile inputs, each without effect", 2)

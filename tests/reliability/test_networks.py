@@ -68,6 +68,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(content[:-30] + b"x" + content[-29:])
         elif fault == "too short":
             self._send(content[: len(content) // 2], length=len(content))
+        elif fault == "trickle":
+            self._send(b"", length=len(content))
+            for start in range(0, len(content), 1 + len(content) // 30):
+                self.wfile.write(content[start : start + 1 + len(content) // 30])
+                self.wfile.flush()
+                time.sleep(0.1)
         elif fault == "another file":
             self._send(b"<html>please log in</html>")
         else:
@@ -113,7 +119,7 @@ def fetch(index: Index, tmp_path: Path) -> Callable[[], str]:
         ("silence", "pip could not download it"),
         ("too short", "pip could not download it"),
         ("another file", "pip could not download it"),
-        ("wrong bytes", ""),
+        ("wrong bytes", "its SHA-256 is "),
     ],
 )
 def test_nothing_wrong_is_kept(
@@ -130,8 +136,9 @@ def test_nothing_wrong_is_kept(
     tally("faults of the network, each survived")
 
 
-def test_an_error_that_passes(index: Index, fetch: Callable[[], str], tmp_path: Path, tally: Callable[..., None]) -> None:
-    index.goes_wrong("status 500", times=1)
+@pytest.mark.parametrize(("fault", "times"), [("status 500", 1), ("trickle", 1)])
+def test_what_passes(index: Index, fetch: Callable[[], str], tmp_path: Path, fault: str, times: int, tally: Callable[..., None]) -> None:
+    index.goes_wrong(fault, times)
     assert fetch() == ""
     assert (tmp_path / "w.whl").read_bytes() == index.content
     tally("faults of the network, each survived")
