@@ -1,6 +1,7 @@
 # Training: one warm-up an experiment and seed, from which every strategy that trains the same factors goes on.
 
 
+# By `exec` no shell stands between a scheduler's signals and the training that leaves a checkpoint.
 rule warmup:
     input:
         unpack(training_inputs),
@@ -25,7 +26,7 @@ rule warmup:
         corpus=lambda wildcards, input: Path(input.corpus).parent,
         folder=lambda wildcards, output: Path(output.state).parent,
     shell:
-        "python -m pcft warmup --settings {input.settings:q} --model {params.model:q} --corpus {params.corpus:q}"
+        "exec python -m pcft warmup --settings {input.settings:q} --model {params.model:q} --corpus {params.corpus:q}"
         " --seed {wildcards.seed} --threads {threads} --device {resources.device}"
         " --tokens-per-pass {resources.tokens_per_pass} --checkpoint-minutes {resources.checkpoint_minutes} --code {params.code}"
         " --output {params.folder:q} > {log:q} 2>&1"
@@ -63,7 +64,7 @@ rule finetune:
         warmup=lambda wildcards, input: Path(input.state).parent,
         folder=lambda wildcards, output: Path(output.metrics).parent,
     shell:
-        "python -m pcft finetune --settings {input.settings:q} --warmup {params.warmup:q} --model {params.model:q}"
+        "exec python -m pcft finetune --settings {input.settings:q} --warmup {params.warmup:q} --model {params.model:q}"
         " --corpus {params.corpus:q} --seed {wildcards.seed} --threads {threads} --device {resources.device}"
         " --tokens-per-pass {resources.tokens_per_pass} --checkpoint-minutes {resources.checkpoint_minutes} --code {params.code}"
         " --output {params.folder:q} > {log:q} 2>&1"
