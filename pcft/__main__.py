@@ -19,6 +19,7 @@ from pcft.config.compute import Compute
 from pcft.config.parsing import Problems, read
 from pcft.errors import FULL, PcftError, first_line
 from pcft.interruption import Interrupted
+from pcft.provenance import code_of
 
 T = TypeVar("T")
 
@@ -143,6 +144,7 @@ def _training(o: argparse.Namespace) -> tuple[Any, Any]:
 
         from pcft import finetuning
         from pcft.config.experiments import Run
+        from pcft.session import Job
 
     gc.freeze()
     gc.enable()
@@ -152,7 +154,8 @@ def _training(o: argparse.Namespace) -> tuple[Any, Any]:
     if device == "cuda" and not torch.cuda.is_available():
         raise PcftError("compute.device is cuda, but torch sees no GPU here; use auto or cpu, or install a CUDA build of torch")
     paths, run = (o.model, o.corpus, o.output), _settings(Run, o.settings)
-    job = finetuning.Job(run, o.seed, *paths, torch.device(device), o.tokens_per_pass, o.checkpoint_minutes, o.code)
+    code = o.code or code_of(finetuning.__name__)
+    job = Job(run, o.seed, *paths, torch.device(device), o.tokens_per_pass, code, o.checkpoint_minutes)
     return finetuning, job
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,15 +95,15 @@ class Checkpoints:
 
     Attributes:
         folder: holds nothing else.
-        made_with: returns what must be the same for a run to go on from one, by a name that a message can show.
+        made_with: what must be the same for a run to go on from one, by a name that a message can show.
     """
 
     folder: Path
-    made_with: Callable[[], Mapping[str, Any]]
+    made_with: Mapping[str, Any]
 
     def save(self, iteration: int, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, whole or not at all, and let go of those before the last one, whatever they are of."""
-        metadata = {"content": json.dumps(checkpoint.content), "made_with": json.dumps(self.made_with())}
+        metadata = {"content": json.dumps(checkpoint.content), "made_with": json.dumps(self.made_with)}
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f".{os.getpid()}.part"
         try:
@@ -138,7 +138,7 @@ class Checkpoints:
         if named is None or sha256_of(path) != named[3]:
             raise ValueError("it is torn or altered: its SHA-256 is not the one in its name")
         tensors, metadata = tensor_files.read(path)
-        ours, theirs = self.made_with(), json.loads(metadata["made_with"])
+        ours, theirs = self.made_with, json.loads(metadata["made_with"])
         other = [what for what in {**ours, **theirs} if ours.get(what) != theirs.get(what)]
         if other:
             raise ValueError(f"it was made with another {', '.join(other)}")

@@ -32,7 +32,7 @@ def warmup(job: Job) -> None:
     checkpoints.save(session.trainer, job.run.exchange.warmup, job.output / STATE)
     session.records.write_metrics(job.output)
     session.write_cost()
-    runs.describe(job.output, session.made_with(), (STATE, METRICS))
+    runs.describe(job.output, session.made_with, (STATE, METRICS))
     session.checkpoints.remove()
 
 
@@ -43,7 +43,7 @@ def finetune(job: Job, warm: Path) -> None:
         PcftError, Interrupted: as of `warmup`.
     """
     earlier, session = _read_cost(warm / "cost.json"), Session(job, warm)
-    runs.verify_start(warm, job.run, session.made_with())
+    runs.verify_start(warm, job.run, session.made_with)
     if not session.resume():
         session.iteration = checkpoints.load(session.trainer, warm / STATE)
         session.records.adopt(warm / METRICS)
@@ -54,7 +54,7 @@ def finetune(job: Job, warm: Path) -> None:
     session.records.write_collaboration(job.output)
     adapters = session.write_adapters()
     session.write_cost(warmup=earlier)
-    runs.describe(job.output, session.made_with(), (*TABLES, *adapters))
+    runs.describe(job.output, session.made_with, (*TABLES, *adapters))
     session.checkpoints.remove()
 
 

@@ -23,6 +23,7 @@ from pcft.config.sweeps import Sweep
 from pcft.errors import PcftError
 from pcft.files import canonical, write_text
 from pcft.layout import REFERENCE, SPLITS, shard_name
+from pcft.provenance import code_of
 from pcft.runs import finished
 
 
@@ -163,15 +164,15 @@ def counted(config: Config, experiment: str, results: Path) -> tuple[list[str], 
     everything = runs(config, experiment)
     if config.runs == "all":
         return everything, []
-    wanted = settings_of_runs(config, experiment)
-    done = [path for path, (settings, seed) in wanted.items() if finished(results / path, settings, seed)]
+    wanted, code = settings_of_runs(config, experiment), code_of("pcft.finetuning")
+    done = [path for path, (settings, seed) in wanted.items() if finished(results / path, settings, seed, code)]
     return done, [path for path in everything if path not in done]
 
 
 def settings_of_runs(config: Config, experiment: str) -> dict[str, tuple[Any, int]]:
     """Return the settings, as JSON gives them back, and the seed of every run of an experiment."""
     declared = config.experiments[experiment]
-    result = {}
+    result: dict[str, tuple[Any, int]] = {}
     for name, about in strategies(config, experiment).items():
         settings = json.loads(canonical(_plain(run(experiment, declared, name, strategy=about, trained=about.trained))))
         result |= {f"runs/{experiment}/{name}/seed={seed}": (settings, seed) for seed in declared.seeds}

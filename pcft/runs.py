@@ -16,12 +16,10 @@ from pcft.config.events import before_exchanges
 from pcft.config.experiments import Run
 from pcft.errors import PcftError, first_line, some
 from pcft.files import sha256_of
-from pcft.provenance import code_of
 
 STATE, METRICS = "state.safetensors", "metrics.parquet"
 TABLES = (METRICS, "trust.parquet", "exchanges.parquet", "cross.parquet")
 WEIGHTS, FETCHED = "model.safetensors", "files"
-STAGE = "pcft.finetuning"
 
 
 def made_with(run: Run, seed: int, model: Path, corpus: Path, *, warmup: Path | None, code: str) -> dict[str, Any]:
@@ -83,13 +81,13 @@ def verify_start(warmup: Path, run: Run, made: Mapping[str, Any]) -> None:
         raise PcftError(f"{warmup}: was made with another {some(other)} than this run; {manifests.again(warmup)}")
 
 
-def finished(folder: Path, settings: Any, seed: int) -> bool:
-    """Whether a folder holds a run of these settings (as JSON gives them back), this seed, and the code as it is."""
+def finished(folder: Path, settings: Any, seed: int, code: str) -> bool:
+    """Whether a folder holds a run of these settings (as JSON gives them back), this seed and this code."""
     try:
         made = _made(folder)
     except PcftError:
         return False
-    return (made.get("settings"), made.get("seed"), made.get("code")) == (settings, seed, code_of(STAGE))
+    return (made.get("settings"), made.get("seed"), made.get("code")) == (settings, seed, code)
 
 
 def unsound(results: Path) -> list[str]:

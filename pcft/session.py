@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -31,7 +31,6 @@ from pcft.layout import REFERENCE, client_folder, shard_name
 from pcft.ledger import Ledger
 from pcft.lora import Adapters
 from pcft.progress import Progress
-from pcft.provenance import code_of
 from pcft.records import Records
 from pcft.shards import read_manifest, read_tokens
 from pcft.training import Trainer, require_finite
@@ -59,26 +58,23 @@ class Job:
     output: Path
     device: torch.device
     tokens_per_pass: int
+    code: str
+    """Hash of the code, which has no part in the work but is noted with what is made."""
     checkpoint_minutes: int = Compute.checkpoint_minutes
-    code: str | None = None
-    """Hash of the code, found out if it is not given."""
 
 
 class Session:
     """A base model, its clients' adapters and texts, how far they are, and the records of one call.
 
     Attributes:
-        made_with: returns what the results are made with, found out when it is asked for.
+        made_with: what the results are made with, as `runs.made_with` gives it.
     """
 
     def __init__(self, job: Job, warmup: Path | None = None) -> None:
         """Load what a job needs; `warmup` is the folder that it goes on from, unless it is a warm-up itself."""
         keep_freed_memory()
         self.job, self.run, self.ledger = job, job.run, Ledger()
-        self.made_with = functools.cache(
-            lambda: runs.made_with(job.run, job.seed, job.model, job.corpus, warmup=warmup, code=job.code or code_of(runs.STAGE))
-        )
-        self.checkpoints = Checkpoints(job.output / "checkpoints", lambda: {**self.made_with(), **self._arithmetic()})
+        self.made_with = runs.made_with(job.run, job.seed, job.model, job.corpus, warmup=warmup, code=job.code)
         with self.ledger.phase("load"):
             self.manifest = read_manifest(job.corpus)
             self.shares = torch.tensor(self.manifest["mixture"]["measured"], dtype=torch.float32, device=job.device)
@@ -94,6 +90,7 @@ class Session:
             )
             self.grids = {split: grid(self._texts(split), self.run.training.sequence_length) for split in ("validation", "test")}
             self.exchange = self._exchange()
+        self.checkpoints = Checkpoints(job.output / "checkpoints", {**self.made_with, **self._arithmetic()})
         self.iteration, self.phase = 0, Phase.TRAINED
         self.recent: list[Tensor] = []  # training losses since the last evaluation, each [N]
         self.last: dict[str, Tensor] = {}  # each split's losses at the last evaluation, float64 [N]
@@ -158,7 +155,7 @@ class Session:
 
     def checkpoint(self, because: str = ON_THE_WAY) -> None:
         """Write down where the session is, and why."""
-        groups = {
+        groups: dict[str, Mapping[Any, Tensor]] = {
             "trainer": checkpoints.state_of(self.trainer),
             "records": self.records.state(),
             "events": self.exchange.events.state() if self.exchange else {},
@@ -172,7 +169,6 @@ class Session:
 
     def resume(self) -> bool:
         """Go where the last checkpoint is; return whether there is one."""
-        self.made_with()  # of the code as it is now, not when it is first written down
         found = self.checkpoints.last()
         if found is None:
             return False

@@ -46,7 +46,7 @@ def test_out_of_memory_names_the_setting(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setattr("pcft.__main__._table", full)
     assert main(["table", "--runs=x", "--output=y"]) == 2
     assert capsys.readouterr().err == (
-        "pcft: memory ran out (CUDA out of memory. Tried to allocate 9 GiB. More advice.); give the job more (compute.memory_mb)\n"
+        "pcft: memory ran out (CUDA out of memory. Tried to allocate 9 GiB. More advice.); give the job more of it\n"
     )
 
 

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from pcft.backbone import Precision
-from pcft.config.events import Events
+from pcft.config.events import Events, before_exchanges
 from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
 from pcft.config.strategies import SOURCES, Strategy
 from pcft.errors import PcftError
@@ -44,7 +44,7 @@ def run(job: Job, source: str, aggregation: str = "factors", **changes: Any) -> 
     strategy = Strategy(trust=source, aggregation=aggregation)
     job = dataclasses.replace(job, run=dataclasses.replace(job.run, trained=strategy.trained, **changes))
     warm = dataclasses.replace(job, output=job.output / "warmup")
-    warmup(warm)
+    warmup(dataclasses.replace(warm, run=dataclasses.replace(warm.run, events=before_exchanges(warm.run.events))))
     settings = dataclasses.replace(job.run, strategy_name=source, strategy=strategy)
     finetune(dataclasses.replace(job, run=settings), warm.output)
     return pd.read_parquet(job.output / "metrics.parquet")
@@ -52,7 +52,7 @@ def run(job: Job, source: str, aggregation: str = "factors", **changes: Any) -> 
 
 @pytest.fixture
 def job(model_folders: dict[str, Path], corpus: Path, tmp_path: Path) -> Job:
-    return Job(RUN, 1, model_folders["gpt2"], corpus, tmp_path / "run", CPU, tokens_per_pass=8192)
+    return Job(RUN, 1, model_folders["gpt2"], corpus, tmp_path / "run", CPU, tokens_per_pass=8192, code="this")
 
 
 @pytest.mark.parametrize("warm", [0, 1, 4])

@@ -71,7 +71,7 @@ def compare(run: Run, strategy: dict[str, str], model: Path, folder: Path, toler
     results = {}
     corpus = random_corpus(folder / "corpus")
     for device in ("cpu", "cuda"):
-        job = Job(run, 1, model, corpus, folder / device / "warmup", torch.device(device), tokens_per_pass=8192)
+        job = Job(run, 1, model, corpus, folder / device / "warmup", torch.device(device), tokens_per_pass=8192, code="this")
         warmup(job)
         chosen = dataclasses.replace(run, strategy_name="s", strategy=Strategy(**strategy))  # type: ignore[arg-type]
         finetune(dataclasses.replace(job, run=chosen, output=folder / device / "s"), job.output)

@@ -29,7 +29,7 @@ def whole(model_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
     model = results / "models/tiny"
     shutil.copytree(model_folders["gpt2"], model)
     manifests.write(model, ("config.json", "model.safetensors", "tokenizer.json"))
-    job = Job(WARMUP, 1, model, random_corpus(results / "corpora/c/tiny"), results, CPU, tokens_per_pass=64)
+    job = Job(WARMUP, 1, model, random_corpus(results / "corpora/c/tiny"), results, CPU, tokens_per_pass=64, code="this")
     experiment(job, results, seeds=(1, 2), strategies=("local", "fedavg"))
     return results
 

@@ -126,7 +126,7 @@ def test_checkpoints(disk: Path, model_folders: dict[str, Path], tmp_path: Path,
 
 
 def test_tables_and_figures(disk: Path, model_folders: dict[str, Path], tmp_path: Path, refused: Callable[..., None]) -> None:
-    job = Job(WARMUP, 1, model_folders["gpt2"], random_corpus(tmp_path / "corpus"), tmp_path, CPU, tokens_per_pass=64)
+    job = Job(WARMUP, 1, model_folders["gpt2"], random_corpus(tmp_path / "corpus"), tmp_path, CPU, tokens_per_pass=64, code="this")
     runs = experiment(job, tmp_path, strategies=("local", "fedavg"))
     (tmp_path / "look.json").write_text("{}")
     both = ["--runs", runs / "local/seed=1", runs / "fedavg/seed=1"]

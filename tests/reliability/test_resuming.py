@@ -44,7 +44,9 @@ def run_of(case: str) -> Run:
 
 @pytest.fixture
 def job(model_folders: dict[str, Path], tmp_path: Path) -> Job:
-    return Job(WARMUP, 1, model_folders["gpt2"], random_corpus(tmp_path / "corpus"), tmp_path / "warmup", CPU, tokens_per_pass=64)
+    return Job(
+        WARMUP, 1, model_folders["gpt2"], random_corpus(tmp_path / "corpus"), tmp_path / "warmup", CPU, tokens_per_pass=64, code="this"
+    )
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
