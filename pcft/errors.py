@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room: disk, quota, largest size of a file
+LONGEST = 298  # characters of a line of a message
 SHOWN = 6  # things that a message lists
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 36  # characters of each
@@ -17,7 +18,16 @@ class PcftError(Exception):
     """Bad input: the message names the file, setting or row and says what would be right.
 
     The command line prints the message alone, without a traceback, and exits with status 2.
+    Names and values in it may be as long and odd as a user's files: each line is cut in its middle, and shown by characters that print.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("\n".join(map(_legible, message.split("\n"))))
+
+
+def _legible(line: str) -> str:
+    line = "".join(c if c.isprintable() else "�" for c in line)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]}…{line[-(LONGEST // 2 - 1) :]}"
 
 
 class DivergedError(PcftError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ FIGURES = {
     "cross": cross_losses,
 }
 CORPUS_FIGURES = {"mixture": mixture}
+METADATA = {"pdf": {"CreationDate": None}, "png": {"Software": None}}  # without what differs between two equal figures
 NAMED = 4  # missing runs that a figure names
 
 
@@ -80,10 +82,11 @@ def _write(draw: Callable[[], Figure], look: Figures, output: Path, note: str = 
         figure = draw()
         if note:
             _add(note, figure, look)
-        with replacing(output.with_name(f"{output.name}.pdf")) as temporary:
-            figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
-        with replacing(output.with_name(f"{output.name}.png")) as temporary:
-            figure.savefig(temporary, format="png", dpi=look.resolution, metadata={"Software": None})
+        for kind, metadata in METADATA.items():
+            drawn = io.BytesIO()  # Matplotlib hides the error of a full disk behind another one
+            figure.savefig(drawn, format=kind, dpi=look.resolution, metadata=metadata)
+            with replacing(output.with_name(f"{output.name}.{kind}")) as temporary:
+                temporary.write_bytes(drawn.getvalue())
         plt.close(figure)
 
 

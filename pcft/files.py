@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pcft.errors import FULL
+
 BUILDING = ".building-"
 
 
@@ -43,30 +45,43 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         left.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield temporary
-        settle(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        error.filename = str(path)
-        raise
+        with _named(temporary, path):
+            yield temporary
+            settle(temporary)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def building(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder inside `folder`; on success all files in it move to the same paths in `folder`, on failure none does."""
+    """Yield a temporary folder inside `folder`; on success all files in it move to the same paths in `folder`, on failure none does.
+
+    Raises:
+        OSError: of the disk; its `filename` is set, also where a library did not.
+    """
     for left in folder.glob(f"{BUILDING}*"):
         shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
-    with tempfile.TemporaryDirectory(dir=folder, prefix=BUILDING) as temporary:
-        yield Path(temporary)
-        made = sorted(path for path in Path(temporary).rglob("*") if path.is_file())
+    with tempfile.TemporaryDirectory(dir=folder, prefix=BUILDING) as name, _named(temporary := Path(name), folder):
+        yield temporary
+        made = sorted(path for path in temporary.rglob("*") if path.is_file())
         for path in made:
             settle(path)
         for path in made:
             target = folder / path.relative_to(temporary)
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)
+
+
+@contextmanager
+def _named(temporary: Path, path: Path) -> Iterator[None]:
+    """Have errors of a disk name `path`: of a full one always, of others where they name `temporary`, or nothing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL or not error.filename or Path(error.filename).is_relative_to(temporary):
+            error.filename = str(path)
+        raise
 
 
 def settle(path: Path) -> None:

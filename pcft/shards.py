@@ -55,5 +55,5 @@ def read_tokens(corpus: Path, name: str, manifest: dict[str, Any]) -> np.ndarray
         with pq.ParquetFile(path) as file:  # unlike `pq.read_table` and `np.asarray` it leaves pandas alone, whose import takes longer
             tokens = file.read(columns=["tokens"])["tokens"].combine_chunks()
         return np.from_dlpack(tokens.flatten()).astype(np.int64)
-    except (OSError, pa.ArrowException, KeyError, TypeError, AttributeError) as error:
+    except (OSError, pa.ArrowException, KeyError, TypeError, AttributeError, ValueError) as error:
         raise PcftError(f"{path}: not a shard of tokens ({first_line(error)}); {manifests.again(corpus)}") from None

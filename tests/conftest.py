@@ -139,7 +139,10 @@ def random_corpus(folder: Path) -> Path:
         document = Documents(one.astype(np.uint64), one.astype(np.uint64), one, 120 * one, tokens)
         shards.write(document, ["c"], folder / name, tokenizer="tiny", vocabulary=400, end_of_text=0)
         entries[name] = {"sha256": sha256_of(folder / name), "tokens": 120}
-    write_json(folder / "manifest.json", {"shards": entries, "vocabulary": 400, "mixture": {"measured": [[1.0], [1.0], [1.0]]}})
+    write_json(
+        folder / "manifest.json",
+        {"shards": entries, "vocabulary": 400, "categories": ["c"], "mixture": {"measured": [[1.0], [1.0], [1.0]]}},
+    )
     return folder
 
 

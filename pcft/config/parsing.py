@@ -18,7 +18,6 @@ T = TypeVar("T")
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 LARGEST = 1 << 63  # of whole numbers where any number will do
-LONGEST = 240  # characters of a mistake
 PLURAL = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
 
 
@@ -26,9 +25,8 @@ class Problems(list[str]):
     """Mistakes found so far; reading goes on after one, so that a user sees them all at once."""
 
     def add(self, place: str, message: str) -> None:
-        """Note that the setting at `place` is wrong, in one line that is not too long to read."""
-        text = "".join(c if c.isprintable() else "�" for c in f"{place} {message}")
-        self.append(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
+        """Note that the setting at `place` is wrong, in one line."""
+        self.append(" ".join(f"{place} {message}".split("\n")))
 
     def known(self, name: str, known: Iterable[str], place: str, section: str) -> None:
         """Note that `name` is not among those that `section` declares, if so."""
