@@ -4,6 +4,7 @@ TORCH ?= torch==2.13.0
 CORES ?= all
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+PYTEST := python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint envs/constraints.txt
 
 .PHONY: help figures test test-all reliability lint format benchmark clean
@@ -16,13 +17,13 @@ figures: $(VENV)/.run ## install, then make every table, figure and the report o
 	snakemake --cores $(CORES)
 
 test: $(VENV)/.dev ## install, then run the fast tests
-	python -m pytest
+	$(PYTEST)
 
 test-all: $(VENV)/.dev ## run every test: also those that run Snakemake, the packaged model, and a GPU where there is one
-	python -m pytest -m ""
+	$(PYTEST) -m ""
 
 reliability: $(VENV)/.dev ## inject the faults of docs/reliability.md and count what survived; takes a quarter of an hour
-	python -m pytest -m "" tests/reliability tests/test_repositories.py
+	$(PYTEST) -m "" tests/reliability tests/test_repositories.py
 
 lint: $(VENV)/.dev ## check format, style, types and workflow
 	ruff format --check .

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,12 @@ def local_texts(config: Config, corpus: str) -> list[str]:
     return sorted(zips.union(*(globs.local(source.files) for source in sources if _on_this_machine(source))))
 
 
+def _misread(place: str, paths: Iterable[str]) -> list[str]:
+    """Return what is wrong with the first path that would be taken for more than a path."""
+    wrong = (path for path in paths if set(path) & set("{}<>"))
+    return [f"{place}: the path '{path}' has one of {{}}<>, wildcards to Snakemake or HTML to its report; rename it" for path in wrong][:1]
+
+
 def _on_this_machine(source: Source) -> bool:
     return not (source.wheel or source.hub or source.zip or source.python)
 
@@ -87,6 +94,7 @@ def check_files(config: Config, file: str) -> None:
         folder = config.models[name].folder
         if folder is not None and not (Path(folder) / "config.json").exists():
             missing.append(f"models.{name}.folder is '{folder}', where there is no config.json; it must be a Hugging Face model folder")
+        missing += _misread(f"models.{name}", [folder or ""])
     for name in sorted({e.corpus for e in config.experiments.values()}):
         for category, source in config.corpora[name].categories.items():
             place = f"corpora.{name}.categories.{category}"
@@ -94,11 +102,7 @@ def check_files(config: Config, file: str) -> None:
             if _on_this_machine(source) and not globs.local(source.files):
                 missing.append(f"{place}.files is '{', '.join(source.files)}', which no file matches; {relative}")
             found = globs.local(source.files) if _on_this_machine(source) else [source.zip] if source.zip else []
-            missing += [
-                f"{place}: the path '{path}' has braces, which Snakemake takes for wildcards; rename it"
-                for path in found
-                if set(path) & set("{}")
-            ][:1]
+            missing += _misread(place, found)
             if source.zip is not None and not Path(source.zip).is_file():
                 missing.append(f"{place}.zip is '{source.zip}', which is no file; {relative}")
     if missing:

@@ -128,13 +128,17 @@ def test_code_in_a_model_folder(model_folders: dict[str, Path], tmp_path: Path, 
     tally("hostile inputs, each without effect")
 
 
-def test_braces_in_paths(tiny_config: dict[str, Any], texts: Path, model_folders: dict[str, Path], tally: Tally) -> None:
-    """Snakemake would fill them in."""
-    (texts / "sea").rename(texts / "{wildcards}")
+@pytest.mark.parametrize("evil", ["{wildcards}", "<img src=x onerror=alert(1)>", "</script><script>"])
+def test_paths_that_would_be_more(
+    evil: str, tiny_config: dict[str, Any], texts: Path, model_folders: dict[str, Path], tally: Tally
+) -> None:
+    """Snakemake would fill braces in, and has the paths of a job in the script of its report."""
+    (texts / evil).parent.mkdir(exist_ok=True)
+    (texts / "sea").rename(texts / evil)
     tiny_config["models"]["tiny"]["folder"] = str(model_folders["gpt2"])
     for name, source in tiny_config["corpora"]["places"]["categories"].items():
-        source["files"] = f"{texts}/{'{wildcards}' if name == 'sea' else name}/*.txt"
-    with pytest.raises(PcftError, match=r"categories\.sea: the path '.*' has braces, which Snakemake takes for wildcards; rename it"):
+        source["files"] = f"{texts}/{evil if name == 'sea' else name}/*.txt"
+    with pytest.raises(PcftError, match=r"categories\.sea: the path '.*has one of \{\}<>, .*; rename it"):
         plan.check_files(load(tiny_config, "my.yaml"), "my.yaml")
     tally("hostile inputs, each without effect")
 
@@ -153,7 +157,7 @@ def test_tags_in_a_config_file(workspace: Workspace, tag: str, tally: Tally) -> 
 
 
 @pytest.mark.workflow
-def test_texts_with_meaning_to_a_shell_or_a_browser(workspace: Workspace, tally: Tally) -> None:
+def test_texts_with_meaning_to_a_shell_or_a_browser(done: Workspace, workspace: Workspace, tally: Tally) -> None:
     """Paths, licences and fields are the user's to choose: they are taken as they are, and mean nothing."""
     script, command = "<script>alert('owned')</script>", "$(touch owned); `touch owned` & "
     folder = workspace.folder / "texts" / command
@@ -172,6 +176,8 @@ def test_texts_with_meaning_to_a_shell_or_a_browser(workspace: Workspace, tally:
     assert {path for path in workspace.folder.parent.rglob("*") if workspace.folder not in path.parents} == outside
     assert script in (workspace.folder / "results/tables/corpus-places-tiny.csv").read_text()
     assert script not in (workspace.folder / "results/tables/corpus-places-tiny.md").read_text()
-    assert script not in (workspace.folder / "results/report.html").read_text()
+    reports = [(place.folder / "results/report.html").read_text() for place in (done, workspace)]
+    for tag in ("<script", "</script", "<img", "alert("):
+        assert reports[0].count(tag) == reports[1].count(tag), tag
     assert r"\input{owned}" not in (workspace.folder / "results/tables/corpus-places-tiny.tex").read_text()
     tally("hostile inputs, each without effect", 2)
