@@ -42,6 +42,7 @@ rule all:
     default_target: True
     input:
         "results/report.html",
+        run_manifests(),
 
 
 rule corpora:
@@ -51,7 +52,7 @@ rule corpora:
 
 rule runs:
     input:
-        [metrics for experiment in settings.experiments for metrics in runs_of(experiment, "metrics.parquet")],
+        run_manifests(),
 
 
 rule tables:

@@ -79,6 +79,11 @@ def runs_of(experiment, file=""):
     return [str(Path("results", folder, file)) for folder in COUNTED[experiment][0]]
 
 
+def run_manifests():
+    """List what says of each run that it is done, so that one whose manifest was removed is made again."""
+    return [manifest for experiment in settings.experiments for manifest in runs_of(experiment, "manifest.json")]
+
+
 def missing_of(experiment):
     """List the runs of an experiment that tables and figures are to name as missing."""
     return [folder.removeprefix(f"runs/{experiment}/") for folder in COUNTED[experiment][1]]

@@ -8,6 +8,7 @@ rule figure:
         trust=lambda wildcards: runs_of(wildcards.experiment, "trust.parquet"),
         exchanges=lambda wildcards: runs_of(wildcards.experiment, "exchanges.parquet"),
         cross=lambda wildcards: runs_of(wildcards.experiment, "cross.parquet"),
+        manifests=lambda wildcards: runs_of(wildcards.experiment, "manifest.json"),
         corpus=lambda wildcards: f"{corpus_of(wildcards.experiment)}/manifest.json",
     output:
         pdf="results/figures/{figure}-{experiment}.pdf",
@@ -48,6 +49,7 @@ rule sweep:
         metrics=lambda wildcards: runs_of_sweep(wildcards.sweep, "metrics.parquet"),
         trust=lambda wildcards: runs_of_sweep(wildcards.sweep, "trust.parquet"),
         exchanges=lambda wildcards: runs_of_sweep(wildcards.sweep, "exchanges.parquet"),
+        manifests=lambda wildcards: runs_of_sweep(wildcards.sweep, "manifest.json"),
     output:
         pdf="results/figures/sweep-{sweep}.pdf",
         png=report(

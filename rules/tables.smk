@@ -4,6 +4,7 @@
 rule table:
     input:
         lambda wildcards: runs_of(wildcards.experiment, "metrics.parquet"),
+        manifests=lambda wildcards: runs_of(wildcards.experiment, "manifest.json"),
     output:
         report(
             "results/tables/final-{experiment}.csv",
