@@ -205,7 +205,7 @@ def command(job: Job, folder: Path, *more: str) -> list[str]:
 @pytest.mark.slow
 def test_killed_at_twenty_random_moments(job: Job, tmp_path: Path, tally: Callable[..., None]) -> None:
     """By SIGKILL, between the first word of a run and its end."""
-    longer = dataclasses.replace(WARMUP, training=dataclasses.replace(WARMUP.training, iterations=150))
+    longer = dataclasses.replace(WARMUP, training=dataclasses.replace(WARMUP.training, iterations=60))
     job = dataclasses.replace(job, run=longer)
     subprocess.run(command(job, tmp_path / "w"), check=True)
     fine = dataclasses.replace(job, run=with_strategy(longer, "validation"), output=tmp_path / "fine")
