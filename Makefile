@@ -4,7 +4,7 @@ TORCH ?= torch==2.13.0
 CORES ?= all
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-PYTEST := python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+PYTEST := python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint envs/constraints.txt
 
 .PHONY: help figures test test-all reliability lint format benchmark clean
