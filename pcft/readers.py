@@ -215,7 +215,7 @@ def _streamed(kind: str, file: Path, name: str, wanted: list[str], **options: An
             yield {column: table[column].to_pylist() for column in wanted}
     except datasets.exceptions.DatasetGenerationError as error:
         raise PcftError(f"{name}: not {kind} ({first_line(error.__cause__ or error)})") from None
-    except (ValueError, TypeError, OSError, pa.ArrowException) as error:
+    except (ValueError, KeyError, TypeError, OSError, pa.ArrowException) as error:
         raise PcftError(f"{name}: not {kind} ({first_line(error)})") from None
 
 

@@ -91,9 +91,15 @@ def finished(folder: Path, settings: Any, seed: int, code: str) -> bool:
 
 
 def unsound(results: Path) -> list[str]:
-    """Compare all that was made in a folder of results with its manifests; return a line for each folder that is not sound."""
-    found = []
-    for path in sorted(results.rglob(manifests.NAME)):
+    """Compare all that was made in a folder of results with its manifests; return a line for each folder that is not sound.
+
+    Raises:
+        PcftError: there is no manifest.
+    """
+    described, found = sorted(results.rglob(manifests.NAME)), []
+    if not described:
+        raise PcftError(f"{results}: no manifest lies in it; give a folder of results in which something has been made")
+    for path in described:
         if FETCHED in path.relative_to(results).parts[:-1]:
             continue  # a fetched file that happens to be called so
         try:

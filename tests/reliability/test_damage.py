@@ -89,6 +89,13 @@ def test_all_is_well(results: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "every file is the one" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("folder", ["", "nowhere"])
+def test_nothing_is_there(folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which is not to be taken for all being well."""
+    assert main(["verify", f"--results={tmp_path / folder}"]) == 2
+    assert "no manifest lies in it; give a folder of results" in capsys.readouterr().err
+
+
 @each_damage
 @pytest.mark.parametrize("name", [shard_name(1, "train"), shard_name(0, "validation"), shard_name(2, "test"), "reference.parquet"])
 def test_shards(results: Path, refused: Callable[..., None], damage: Callable[[Path], None], name: str) -> None:
