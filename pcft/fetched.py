@@ -6,13 +6,12 @@ from pathlib import Path
 
 from pcft import manifests
 from pcft.config.hub import Repository
-
-FILES = "files"
+from pcft.layout import FETCHED
 
 
 def describe(repository: Repository, folder: Path) -> None:
     """Write the manifest of what lies in `folder`/files."""
-    names = [path.relative_to(folder).as_posix() for path in (folder / FILES).rglob("*") if path.is_file()]
+    names = [path.relative_to(folder).as_posix() for path in (folder / FETCHED).rglob("*") if path.is_file()]
     about = {name: getattr(repository, name) for name in ("repository", "kind", "revision", "licence")}
     manifests.write(folder, names, **about)
 
@@ -24,4 +23,4 @@ def verified(folder: Path) -> Path:
         PcftError: a file is missing or is not the one that was fetched.
     """
     manifests.verify(folder)
-    return folder / FILES
+    return folder / FETCHED

@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,9 +20,10 @@ from huggingface_hub import errors
 from pcft import fetched, globs, seeding
 from pcft.config.hub import Repository
 from pcft.errors import PcftError, first_line, some
+from pcft.files import building
+from pcft.layout import FETCHED
 
 T = TypeVar("T")
-FETCHING = ".fetching-"
 PAUSES = (1, 4)  # seconds before each further try
 BLOCK = 1 << 18  # bytes that a small read fetches at least
 NETWORK = ("httpx", "httpx2", "requests")  # libraries of the hub's client in its versions
@@ -40,15 +40,12 @@ def fetch(repository: Repository, output: Path) -> None:
         PcftError: repository, revision or files do not exist, or there is no network.
     """
     output.mkdir(parents=True, exist_ok=True)
-    for left in output.glob(f"{FETCHING}*"):
-        shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
-    with tempfile.TemporaryDirectory(dir=output, prefix=FETCHING) as folder:
-        building = Path(folder) / fetched.FILES
-        building.mkdir()
+    with building(output) as folder:
+        files = folder / FETCHED
+        files.mkdir()
         take = _parts if repository.partial else _whole
-        _explained(repository, lambda: _patiently(lambda: take(repository, building)))
-        shutil.rmtree(output / fetched.FILES, ignore_errors=True)
-        building.rename(output / fetched.FILES)
+        _explained(repository, lambda: _patiently(lambda: take(repository, files)))
+        shutil.rmtree(output / FETCHED, ignore_errors=True)
     fetched.describe(repository, output)
 
 

@@ -16,10 +16,11 @@ from pcft.config.events import before_exchanges
 from pcft.config.experiments import Run
 from pcft.errors import PcftError, first_line, some
 from pcft.files import sha256_of
+from pcft.layout import FETCHED
 
 STATE, METRICS = "state.safetensors", "metrics.parquet"
 TABLES = (METRICS, "trust.parquet", "exchanges.parquet", "cross.parquet")
-WEIGHTS, FETCHED = "model.safetensors", "files"
+WEIGHTS = "model.safetensors"
 
 
 def made_with(run: Run, seed: int, model: Path, corpus: Path, *, warmup: Path | None, code: str) -> dict[str, Any]:

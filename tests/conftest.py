@@ -17,6 +17,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from pcft import backbone, runs, shards
 from pcft.backbone import Backbone
+from pcft.config.experiments import Adapters as Adaptation
+from pcft.config.experiments import Evaluation, Exchange, Run, Training
 from pcft.documents import Documents
 from pcft.files import sha256_of, write_json
 from pcft.interruption import SIGNALS
@@ -30,6 +32,15 @@ WORDS = {
     "city": ["tram", "kerb", "tower", "market", "lamp", "crossing", "square", "bridge", "cellar", "roof"],
 }
 CPU = torch.device("cpu")
+RUN = Run(
+    experiment="e",
+    corpus="c",
+    model="tiny",
+    adapters=Adaptation(),
+    training=Training(iterations=6, batch_size=2, accumulation=2, sequence_length=16, learning_rate=2e-2, precision="float32"),
+    exchange=Exchange(warmup=2, interval=2),
+    evaluation=Evaluation(interval=3),
+)
 torch.set_num_threads(1)  # tiny models gain nothing from more, and a busy machine loses much
 
 

@@ -15,23 +15,13 @@ from safetensors.torch import load_file
 
 from pcft.backbone import Precision
 from pcft.config.events import Events, before_exchanges
-from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
+from pcft.config.experiments import Exchange
 from pcft.config.strategies import SOURCES, Strategy
 from pcft.errors import PcftError
 from pcft.files import sha256_of
 from pcft.finetuning import Job, Session, finetune, warmup
 from pcft.layout import shard_name
-from tests.conftest import CPU, random_corpus
-
-RUN = Run(
-    experiment="e",
-    corpus="c",
-    model="tiny",
-    adapters=Adapters(),
-    training=Training(iterations=6, batch_size=2, accumulation=2, sequence_length=16, learning_rate=2e-2, precision="float32"),
-    exchange=Exchange(warmup=2, interval=2),
-    evaluation=Evaluation(interval=3),
-)
+from tests.conftest import CPU, RUN, random_corpus
 
 
 @pytest.fixture

@@ -1,13 +1,24 @@
-"""What the suite of reliability counts, for the lines at its end."""
+"""What the suite of reliability works with, and what it counts, for the lines at its end."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from pcft.session import Job
+from tests.conftest import CPU, RUN, random_corpus
+
 PREFIX = "counted: "
+
+
+@pytest.fixture
+def job(model_folders: dict[str, Path], tmp_path: Path) -> Job:
+    """A warm-up of three clients, 64 tokens a pass."""
+    corpus = random_corpus(tmp_path / "corpus")
+    return Job(RUN, 1, model_folders["gpt2"], corpus, tmp_path / "warmup", CPU, tokens_per_pass=64, code="this")
 
 
 @pytest.fixture

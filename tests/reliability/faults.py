@@ -9,21 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
+from pcft.config.experiments import Run
 from pcft.config.strategies import Strategy
 from pcft.files import canonical
 from pcft.finetuning import finetune, warmup
 from pcft.session import Job
-
-WARMUP = Run(
-    experiment="e",
-    corpus="c",
-    model="tiny",
-    adapters=Adapters(),
-    training=Training(iterations=6, batch_size=2, accumulation=2, sequence_length=16, learning_rate=2e-2, precision="float32"),
-    exchange=Exchange(warmup=2, interval=2),
-    evaluation=Evaluation(interval=3),
-)
 
 
 def cut(path: Path) -> None:

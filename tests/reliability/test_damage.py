@@ -15,8 +15,8 @@ from pcft.__main__ import main
 from pcft.config.corpora import Corpus, CorpusJob, Source, Tokens
 from pcft.layout import shard_name
 from pcft.session import Job
-from tests.conftest import CPU, random_corpus
-from tests.reliability.faults import WARMUP, each_damage, experiment
+from tests.conftest import CPU, RUN, random_corpus
+from tests.reliability.faults import each_damage, experiment
 
 Tally = Callable[..., None]
 OPTIONS = ("--threads=1", "--tokens-per-pass=64")
@@ -29,7 +29,7 @@ def whole(model_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
     model = results / "models/tiny"
     shutil.copytree(model_folders["gpt2"], model)
     manifests.write(model, ("config.json", "model.safetensors", "tokenizer.json"))
-    job = Job(WARMUP, 1, model, random_corpus(results / "corpora/c/tiny"), results, CPU, tokens_per_pass=64, code="this")
+    job = Job(RUN, 1, model, random_corpus(results / "corpora/c/tiny"), results, CPU, tokens_per_pass=64, code="this")
     experiment(job, results, seeds=(1, 2), strategies=("local", "fedavg"))
     return results
 

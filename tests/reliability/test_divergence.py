@@ -14,19 +14,11 @@ from pcft.errors import DivergedError
 from pcft.finetuning import finetune, warmup
 from pcft.session import Job, Session
 from pcft.training import require_finite
-from tests.conftest import CPU, random_corpus
-from tests.reliability.faults import WARMUP, with_strategy, write_settings
+from tests.reliability.faults import with_strategy, write_settings
 
 
 def steep(job: Job, rate: float) -> Job:
     return dataclasses.replace(job, run=dataclasses.replace(job.run, training=dataclasses.replace(job.run.training, learning_rate=rate)))
-
-
-@pytest.fixture
-def job(model_folders: dict[str, Path], tmp_path: Path) -> Job:
-    return Job(
-        WARMUP, 1, model_folders["gpt2"], random_corpus(tmp_path / "corpus"), tmp_path / "warmup", CPU, tokens_per_pass=64, code="this"
-    )
 
 
 def test_the_message_by_hand() -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,8 +14,8 @@ import pytest
 
 from pcft.config.corpora import Corpus, CorpusJob, Source, Tokens
 from pcft.session import Job
-from tests.conftest import CPU, WORDS, random_corpus
-from tests.reliability.faults import WARMUP, experiment, write_settings
+from tests.conftest import CPU, RUN, WORDS, random_corpus
+from tests.reliability.faults import experiment, write_settings
 
 pytestmark = pytest.mark.slow
 
@@ -69,13 +69,7 @@ def test_shards(disk: Path, texts: Path, model_folders: dict[str, Path], refused
     refused(pcft(*call))
     assert not content(disk)
     grow(disk, 4000)
-    assert pcft(*call).returncode == 0
-    made = content(disk)
-    with full(disk):
-        refused(pcft(*call))
-        assert content(disk) == made
-    assert pcft(*call).returncode == 0
-    assert content(disk) == made
+    made_and_kept(disk, call, refused)
 
 
 @contextmanager
@@ -90,12 +84,8 @@ def full(disk: Path) -> Iterator[None]:
         filler.unlink()
 
 
-def test_models(disk: Path, model_folders: dict[str, Path], tmp_path: Path, refused: Callable[..., None]) -> None:
-    (tmp_path / "settings.json").write_text(json.dumps({"model": {"folder": str(model_folders["gpt2"])}}))
-    call = ("model", f"--settings={tmp_path}/settings.json", f"--output={disk}/model")
-    refused(pcft(*call))
-    assert not content(disk)
-    grow(disk, 4000)
+def made_and_kept(disk: Path, call: Sequence[object], refused: Callable[..., None]) -> None:
+    """Check that a call works, fails on a full disk without loss of what it had made, and makes the same once there is room."""
     assert pcft(*call).returncode == 0
     made = content(disk)
     with full(disk):
@@ -105,8 +95,17 @@ def test_models(disk: Path, model_folders: dict[str, Path], tmp_path: Path, refu
     assert content(disk) == made
 
 
+def test_models(disk: Path, model_folders: dict[str, Path], tmp_path: Path, refused: Callable[..., None]) -> None:
+    (tmp_path / "settings.json").write_text(json.dumps({"model": {"folder": str(model_folders["gpt2"])}}))
+    call = ("model", f"--settings={tmp_path}/settings.json", f"--output={disk}/model")
+    refused(pcft(*call))
+    assert not content(disk)
+    grow(disk, 4000)
+    made_and_kept(disk, call, refused)
+
+
 def test_checkpoints(disk: Path, model_folders: dict[str, Path], tmp_path: Path, refused: Callable[..., None]) -> None:
-    corpus, settings = random_corpus(tmp_path / "corpus"), write_settings(WARMUP, tmp_path / "settings")
+    corpus, settings = random_corpus(tmp_path / "corpus"), write_settings(RUN, tmp_path / "settings")
     paths = [f"--settings={settings}", f"--model={model_folders['gpt2']}", f"--corpus={corpus}"]
     call = ("warmup", *paths, "--seed=1", "--threads=1", "--tokens-per-pass=64", "--checkpoint-minutes=0")
     assert pcft(*call, f"--output={tmp_path}/elsewhere").returncode == 0
@@ -126,7 +125,7 @@ def test_checkpoints(disk: Path, model_folders: dict[str, Path], tmp_path: Path,
 
 
 def test_tables_and_figures(disk: Path, model_folders: dict[str, Path], tmp_path: Path, refused: Callable[..., None]) -> None:
-    job = Job(WARMUP, 1, model_folders["gpt2"], random_corpus(tmp_path / "corpus"), tmp_path, CPU, tokens_per_pass=64, code="this")
+    job = Job(RUN, 1, model_folders["gpt2"], random_corpus(tmp_path / "corpus"), tmp_path, CPU, tokens_per_pass=64, code="this")
     runs = experiment(job, tmp_path, strategies=("local", "fedavg"))
     (tmp_path / "look.json").write_text("{}")
     both = ["--runs", runs / "local/seed=1", runs / "fedavg/seed=1"]
@@ -136,10 +135,4 @@ def test_tables_and_figures(disk: Path, model_folders: dict[str, Path], tmp_path
     )
     grow(disk, 4000)
     for call in calls:
-        assert pcft(*call).returncode == 0
-        made = content(disk)
-        with full(disk):
-            refused(pcft(*call))
-            assert content(disk) == made
-        assert pcft(*call).returncode == 0
-        assert content(disk) == made
+        made_and_kept(disk, call, refused)

@@ -24,8 +24,8 @@ from pcft.finetuning import finetune, warmup
 from pcft.frozen import Frozen
 from pcft.interruption import Interrupted
 from pcft.session import Job, Session
-from tests.conftest import CPU, random_corpus
-from tests.reliability.faults import WARMUP, cut, empty, flip, with_strategy, write_settings
+from tests.conftest import RUN
+from tests.reliability.faults import cut, empty, flip, with_strategy, write_settings
 
 CASES = {
     "fedavg": {"strategy": Strategy(trust="fedavg")},
@@ -39,14 +39,7 @@ CASES = {
 
 
 def run_of(case: str) -> Run:
-    return dataclasses.replace(WARMUP, strategy_name=case, **CASES[case])  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def job(model_folders: dict[str, Path], tmp_path: Path) -> Job:
-    return Job(
-        WARMUP, 1, model_folders["gpt2"], random_corpus(tmp_path / "corpus"), tmp_path / "warmup", CPU, tokens_per_pass=64, code="this"
-    )
+    return dataclasses.replace(RUN, strategy_name=case, **CASES[case])  # type: ignore[arg-type]
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
@@ -70,6 +63,14 @@ def at_call(number: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
+def interrupted(work: Callable[[], None], call: int) -> None:
+    """Cut `work` short at its `call`th product with a frozen weight."""
+    with pytest.MonkeyPatch.context() as patch:
+        at_call(call, patch)
+        with pytest.raises(Interrupted):
+            work()
+
+
 def cut_short(work: Callable[[], None], folder: Path, times: int) -> None:
     """Cut `work` short at moments spread over the whole of it, go on each time, and compare what it leaves in `folder`."""
     with pytest.MonkeyPatch.context() as patch:
@@ -79,10 +80,7 @@ def cut_short(work: Callable[[], None], folder: Path, times: int) -> None:
     assert not checkpoints.exists()
     for moment in range(1, times + 1):
         shutil.rmtree(folder)
-        with pytest.MonkeyPatch.context() as patch:
-            at_call(moment * calls[0] // (times + 1), patch)
-            with pytest.raises(Interrupted):
-                work()
+        interrupted(work, moment * calls[0] // (times + 1))
         assert 0 < len(list(checkpoints.iterdir())) <= 2
         work()
         assert outputs(folder) == expected
@@ -123,16 +121,10 @@ def test_checkpoints_of_other_settings_make_room(job: Job) -> None:
     warmup(job)
     fine = dataclasses.replace(job, output=job.output.with_name("fine"), checkpoint_minutes=0)
     far, near = (dataclasses.replace(fine, run=run_of(case)) for case in ("validation", "fedavg"))
-    with pytest.MonkeyPatch.context() as patch:
-        at_call(900, patch)
-        with pytest.raises(Interrupted):
-            finetune(far, job.output)
+    interrupted(lambda: finetune(far, job.output), 900)
     reached = Session(far, job.output)
     assert reached.resume()
-    with pytest.MonkeyPatch.context() as patch:
-        at_call(200, patch)
-        with pytest.raises(Interrupted):
-            finetune(near, job.output)
+    interrupted(lambda: finetune(near, job.output), 200)
     came = Session(near, job.output)
     assert came.resume()
     assert came.iteration < reached.iteration
@@ -163,10 +155,7 @@ def test_what_is_not_gone_on_from(job: Job, capsys: pytest.CaptureFixture[str], 
     elif damage == "seed":
         other, warm = dataclasses.replace(fine, seed=2), job.output.with_name("warmup2")
         warmup(dataclasses.replace(job, seed=2, output=warm))
-    with pytest.MonkeyPatch.context() as patch:
-        at_call(200, patch)
-        with pytest.raises(Interrupted):
-            finetune(other, warm)
+    interrupted(lambda: finetune(other, warm), 200)
     for path in (fine.output / "checkpoints").glob("*.safetensors"):
         {"flip": flip, "cut": cut, "empty": empty}.get(damage, lambda _: None)(path)
     if damage == "code":
@@ -205,7 +194,7 @@ def command(job: Job, folder: Path, *more: str) -> list[str]:
 @pytest.mark.slow
 def test_killed_at_twenty_random_moments(job: Job, tmp_path: Path, tally: Callable[..., None]) -> None:
     """By SIGKILL, between the first word of a run and its end."""
-    longer = dataclasses.replace(WARMUP, training=dataclasses.replace(WARMUP.training, iterations=60))
+    longer = dataclasses.replace(RUN, training=dataclasses.replace(RUN.training, iterations=60))
     job = dataclasses.replace(job, run=longer)
     subprocess.run(command(job, tmp_path / "w"), check=True)
     fine = dataclasses.replace(job, run=with_strategy(longer, "validation"), output=tmp_path / "fine")
@@ -248,7 +237,7 @@ def loaded(call: list[str]) -> Iterator[tuple[subprocess.Popen[str], Callable[[]
 @pytest.mark.slow
 def test_asked_to_stop(job: Job, tmp_path: Path) -> None:
     """By SIGTERM, in the midst of training: there is a checkpoint within ten seconds, and the exit says what happened."""
-    longer = dataclasses.replace(WARMUP, training=dataclasses.replace(WARMUP.training, iterations=10**5), exchange=Exchange(warmup=10**4))
+    longer = dataclasses.replace(RUN, training=dataclasses.replace(RUN.training, iterations=10**5), exchange=Exchange(warmup=10**4))
     job = dataclasses.replace(job, run=longer)
     with subprocess.Popen(command(job, tmp_path / "w"), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
