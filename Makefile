@@ -64,5 +64,5 @@ $(VENV)/.run: pyproject.toml envs/constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(PIP) --editable ".[dev]"
+	$(PIP) --editable ".[dev,s3,slurm]"
 	@touch $@
