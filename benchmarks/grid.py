@@ -17,35 +17,9 @@ import yaml
 
 from benchmarks.common import MODELS, flops_per_token, show
 from pcft import plan
-from pcft.config.corpora import Corpus
-from pcft.config.experiments import Run
 from pcft.config.loading import load
 from pcft.config.schema import Config
-from pcft.config.strategies import SOURCES
-from pcft.exchange import due
-
-
-def windows(tokens: int, length: int) -> int:
-    """Return the tokens of the windows that cover a text."""
-    return -(-(tokens - 1) // length) * length
-
-
-def tokens_of(run: Run, corpus: Corpus) -> Counter[str]:
-    """Return the tokens that all clients pass through the model in one call of `warmup` (no strategy) or `finetune`."""
-    t, n, iterations = run.training, corpus.clients, run.training.iterations
-    split = {name: windows(getattr(corpus.tokens, name), t.sequence_length) for name in ("validation", "test", "reference")}
-    span = range(run.exchange.warmup + 1) if run.strategy is None else range(run.exchange.warmup, iterations + 1)
-    evaluations = sum(i % run.evaluation.interval == 0 or i == iterations for i in span)
-    counted = Counter(
-        training=n * (len(span) - 1) * t.batch_size * t.accumulation * t.sequence_length,
-        evaluation=n * evaluations * (split["validation"] + split["test"]),
-    )
-    if run.strategy is not None:
-        exchanges = sum(due(i, warmup=run.exchange.warmup, interval=run.exchange.interval) for i in span)
-        asked = {"losses": n * n * split["validation"], "predictions": n * split["reference"]}
-        counted["evaluation"] += n * (n - 1) * split["test"]
-        counted["trust"] = exchanges * asked.get(SOURCES[run.strategy.trust].evidence, 0)
-    return counted
+from pcft.work import tokens_of
 
 
 def count(config: Config) -> tuple[Counter[str], int, int]:

@@ -9,12 +9,12 @@ import argparse
 import gc
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pcft import __version__, manifests
+from pcft import __version__, gpus, manifests
 from pcft.config.compute import Compute
 from pcft.config.parsing import Problems, read
 from pcft.errors import FULL, PcftError, first_line
@@ -150,13 +150,27 @@ def _training(o: argparse.Namespace) -> tuple[Any, Any]:
     gc.enable()
     intact.result()
     torch.set_num_threads(o.threads)
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if o.device == "auto" else o.device
-    if device == "cuda" and not torch.cuda.is_available():
-        raise PcftError("compute.device is cuda, but torch sees no GPU here; use auto or cpu, or install a CUDA build of torch")
+    device = _device(o.device, o.gpu, torch.cuda.is_available)
     paths, run = (o.model, o.corpus, o.output), _settings(Run, o.settings)
     code = o.code or code_of(finetuning.__name__)
     job = Job(run, o.seed, *paths, torch.device(device), o.tokens_per_pass, code, o.checkpoint_minutes)
     return finetuning, job
+
+
+def _device(wanted: str, gpu: int, seen: Callable[[], bool]) -> str:
+    """Return the device to train on, with a GPU of this job's own if it is one; `seen` says whether torch sees any."""
+    if wanted == "cpu" or not gpu:
+        return "cpu"
+    name = gpus.claim()
+    if seen():
+        print(f"GPU {name} is this job's own" if name else "nvidia-smi lists no GPU: jobs side by side share what torch sees", flush=True)
+        return "cuda"
+    if wanted == "cuda":
+        raise PcftError("compute.device is cuda, but torch sees no GPU here; use auto or cpu, or install a CUDA build of torch")
+    if name is not None:
+        print(f"torch does not see GPU {name}: is it a build for the CPU? Training on the CPU", flush=True)
+        gpus.release()
+    return "cpu"
 
 
 def _settings(kind: type[T], path: Path) -> T:
@@ -191,6 +205,7 @@ def _add_training(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--checkpoint-minutes", type=int, default=Compute.checkpoint_minutes, help="longest time between checkpoints")
     sub.add_argument("--code", help="hash of the code, for the records; found out if left out")
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    sub.add_argument("--gpu", type=int, choices=(0, 1), default=Compute.gpu, help="GPUs to claim; 0 trains on the CPU")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -157,6 +157,16 @@ def run(name: str, experiment: Experiment, label: str, *, trained: str, strategy
     return Run(experiment=name, **common, strategy_name=label, strategy=strategy, trained=trained)
 
 
+def run_of(config: Config, experiment: str, *, warmup: str | None = None, strategy: str | None = None, **_: str) -> Run:
+    """Return the settings of a warm-up or run by the wildcards of its job; others, such as the seed, do not matter."""
+    declared = config.experiments[experiment]
+    if strategy is not None:
+        about = strategies(config, experiment)[strategy]
+        return run(experiment, declared, strategy, trained=about.trained, strategy=about)
+    trained = next(factors for factors, name in WARMUPS.items() if name == warmup)
+    return run(experiment, declared, WARMUPS[trained], trained=trained)
+
+
 def runs(config: Config, experiment: str) -> list[str]:
     """Return the folder of every run of an experiment, strategies in the order of the configuration, relative to the results folder."""
     declared = config.experiments[experiment]

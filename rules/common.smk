@@ -4,7 +4,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from pcft import plan
+from pcft import plan, work
 from pcft.config.experiments import WARMUPS
 from pcft.config.figures import NAMES as FIGURES
 from pcft.config.loading import load
@@ -25,14 +25,30 @@ except PcftError as error:
 locked = any(Path(".snakemake/locks").glob("*"))
 plan.write_settings(settings, Path("results"), overwrite=not locked)
 
+
+def growing(first):
+    """Return a resource that grows by as much with each attempt."""
+    return lambda wildcards, attempt: attempt * first
+
+
+def asked(quantity):
+    """Return a resource of a warm-up or run: a quantity of its work, and as much again with each further attempt."""
+
+    def resource(wildcards, attempt):
+        experiment = settings.experiments[wildcards.experiment]
+        return attempt * quantity(plan.run_of(settings, **wildcards), settings.corpora[experiment.corpus], settings.compute)
+
+    return resource
+
+
 # What training jobs get. Device and tokens per pass are here because a change of resources makes nothing run again.
 TRAINING = {
     "device": settings.compute.device,
     "tokens_per_pass": settings.compute.tokens_per_pass,
     "checkpoint_minutes": settings.compute.checkpoint_minutes,
     "gpu": settings.compute.gpu,
-    "mem_mb": settings.compute.memory_mb,
-    "runtime": settings.compute.runtime,
+    "mem_mb": asked(work.megabytes),
+    "runtime": asked(work.minutes),
 }
 
 

@@ -24,8 +24,8 @@ for corpus, tokenizer in plan.declared_corpora(settings):
         threads: settings.compute.corpus_threads
         resources:
             gpu=0,
-            mem_mb=2000,
-            runtime=60,
+            mem_mb=growing(2000),
+            runtime=growing(60),
         params:
             code=code_of("pcft.corpora"),
             folder=lambda wildcards, output: Path(output.manifest).parent,
@@ -58,13 +58,14 @@ for corpus, tokenizer in plan.declared_corpora(settings):
         benchmark:
             f"results/benchmarks/card/{corpus}/{tokenizer}.tsv"
         retries: 0
+        localrule: True
         conda:
             "../envs/figures.yaml"
         threads: 1
         resources:
             gpu=0,
-            mem_mb=1000,
-            runtime=10,
+            mem_mb=growing(1000),
+            runtime=growing(10),
         params:
             code=code_of("pcft.corpus_tables"),
             corpus=lambda wildcards, input: Path(input[0]).parent,
@@ -92,13 +93,14 @@ for corpus, tokenizer in plan.declared_corpora(settings):
         benchmark:
             f"results/benchmarks/figure/mixture-{corpus}-{tokenizer}.tsv"
         retries: 0
+        localrule: True
         conda:
             "../envs/figures.yaml"
         threads: 1
         resources:
             gpu=0,
-            mem_mb=1000,
-            runtime=10,
+            mem_mb=growing(1000),
+            runtime=growing(10),
         params:
             code=code_of("pcft.figures"),
             corpus=lambda wildcards, input: Path(input.corpus).parent,

@@ -29,8 +29,8 @@ rule figure:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("pcft.figures"),
         runs=lambda wildcards: runs_of(wildcards.experiment),
@@ -69,8 +69,8 @@ rule sweep:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("pcft.figures"),
         name=lambda wildcards, output: Path(output.pdf).with_suffix(""),

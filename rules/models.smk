@@ -13,8 +13,8 @@ rule wheel:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=500,
-        runtime=30,
+        mem_mb=growing(500),
+        runtime=growing(30),
     params:
         package=lambda wildcards: settings.wheels[wildcards.wheel].package,
         version=lambda wildcards: settings.wheels[wildcards.wheel].version,
@@ -37,8 +37,8 @@ rule repository:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=1000,
-        runtime=240,
+        mem_mb=growing(1000),
+        runtime=growing(240),
     params:
         folder=lambda wildcards, output: Path(output[0]).parent,
     shell:
@@ -63,8 +63,8 @@ rule model:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=settings.compute.memory_mb,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         code=code_of("pcft.models"),
         folder=lambda wildcards, output: Path(output.manifest).parent,

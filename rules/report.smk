@@ -18,8 +18,8 @@ rule report:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         snakefile=workflow.main_snakefile,
         configs=["--configfile", *workflow.overwrite_configfiles] if workflow.overwrite_configfiles else [],

@@ -27,7 +27,7 @@ rule warmup:
         folder=lambda wildcards, output: Path(output.state).parent,
     shell:
         "exec python -m pcft warmup --settings {input.settings:q} --model {params.model:q} --corpus {params.corpus:q}"
-        " --seed {wildcards.seed} --threads {threads} --device {resources.device}"
+        " --seed {wildcards.seed} --threads {threads} --device {resources.device} --gpu {resources.gpu}"
         " --tokens-per-pass {resources.tokens_per_pass} --checkpoint-minutes {resources.checkpoint_minutes} --code {params.code}"
         " --output {params.folder:q} > {log:q} 2>&1"
 
@@ -65,6 +65,6 @@ rule finetune:
         folder=lambda wildcards, output: Path(output.metrics).parent,
     shell:
         "exec python -m pcft finetune --settings {input.settings:q} --warmup {params.warmup:q} --model {params.model:q}"
-        " --corpus {params.corpus:q} --seed {wildcards.seed} --threads {threads} --device {resources.device}"
+        " --corpus {params.corpus:q} --seed {wildcards.seed} --threads {threads} --device {resources.device} --gpu {resources.gpu}"
         " --tokens-per-pass {resources.tokens_per_pass} --checkpoint-minutes {resources.checkpoint_minutes} --code {params.code}"
         " --output {params.folder:q} > {log:q} 2>&1"

@@ -25,8 +25,8 @@ rule table:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("pcft.tables"),
         runs=lambda wildcards: runs_of(wildcards.experiment),

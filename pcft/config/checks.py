@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable
 
+from pcft.config.compute import Compute
 from pcft.config.corpora import Corpus
 from pcft.config.corpus_checks import check_corpus, check_repository
 from pcft.config.events import Events, Poison
@@ -38,12 +39,22 @@ def check(config: Config, problems: Problems) -> None:
         problems.add("experiments", "is empty; declare at least one")
     for name, experiment in config.experiments.items():
         _experiment(f"experiments.{name}", experiment, config, problems)
-    for name in ("corpus_threads", "warmup_threads", "finetune_threads", "tokens_per_pass", "memory_mb", "runtime"):
-        problems.at_least(1, getattr(config.compute, name), f"compute.{name}")
-    for name in ("gpu", "checkpoint_minutes"):
-        problems.at_least(0, getattr(config.compute, name), f"compute.{name}")
+    _compute(config.compute, problems)
     for name in ("width", "font_size", "resolution"):
         problems.positive(getattr(config.figures, name), f"figures.{name}")
+
+
+def _compute(compute: Compute, problems: Problems) -> None:
+    for name in ("corpus_threads", "warmup_threads", "finetune_threads", "tokens_per_pass", "memory_mb", "runtime"):
+        value = getattr(compute, name)
+        if value is not None:
+            problems.at_least(1, value, f"compute.{name}")
+    problems.at_least(0, compute.checkpoint_minutes, "compute.checkpoint_minutes")
+    problems.positive(compute.tokens_per_second, "compute.tokens_per_second")
+    if compute.gpu not in (0, 1):
+        problems.add("compute.gpu", f"is {compute.gpu}; it must be 0 or 1, since a job trains on one GPU at most")
+    if compute.device == "cuda" and compute.gpu == 0:
+        problems.add("compute.gpu", "is 0, but compute.device is cuda, which needs one: make it 1, or the device auto or cpu")
 
 
 def _wheel(place: str, wheel: Wheel, problems: Problems) -> None:

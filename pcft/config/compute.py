@@ -20,9 +20,11 @@ class Compute:
     """Most tokens, of all clients together, in one pass through the model: halve it if memory runs out."""
     checkpoint_minutes: int = 10
     """Longest time between checkpoints of a warm-up or run, which leaves one after each exchange in any case."""
-    gpu: int = 0
-    """GPUs that a warm-up or fine-tuning job asks the scheduler for."""
-    memory_mb: int = 4000
-    """Memory that a warm-up or fine-tuning job asks for."""
-    runtime: int = 60
-    """Minutes that a warm-up or fine-tuning job asks for."""
+    gpu: int = 1
+    """GPUs that a warm-up or fine-tuning job claims, and asks a scheduler for; with 0 the device auto is the CPU."""
+    memory_mb: int | None = None
+    """Memory that a warm-up or fine-tuning job asks for; null: by tokens in a pass, clients and rank, for a small model."""
+    runtime: int | None = None
+    """Minutes that a warm-up or fine-tuning job asks for; null: by the tokens it passes through the model."""
+    tokens_per_second: float = 200.0
+    """Tokens that a job trains on in a second, all clients together: what minutes are derived from."""
