@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("Snakefile", "rules", "pcft", "profiles", "envs")
+PARTS = ("Snakefile", "rules", "pcft", "profiles", "slurm", "envs")
 TARGETS = {"all", "report"}  # always pending when anything is
 
 
