@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 PYTEST := python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint envs/constraints.txt
 
-.PHONY: help figures test test-all reliability lint format benchmark clean
+.PHONY: help figures test test-all test-slurm cluster reliability lint format benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -19,8 +19,15 @@ figures: $(VENV)/.run ## install, then make every table, figure and the report o
 test: $(VENV)/.dev ## install, then run the fast tests
 	$(PYTEST)
 
-test-all: $(VENV)/.dev ## run every test: also those that run Snakemake, the packaged model, and a GPU where there is one
-	$(PYTEST) -m ""
+test-all: $(VENV)/.dev ## run all tests but those on Slurm: also those that run Snakemake, the packaged model, and a GPU where there is one
+	$(PYTEST) -m "not slurm"
+
+test-slurm: $(VENV)/.dev ## install and start a Slurm cluster (root on Debian), and run the tests that need one; about ten minutes
+	python -m pytest -m slurm
+
+cluster: $(VENV)/.dev ## run the default experiment on that cluster, in results/ as ever (root on Debian)
+	tests/slurm/cluster.sh start
+	snakemake --profile slurm; status=$$?; tests/slurm/cluster.sh stop; exit $$status
 
 reliability: $(VENV)/.dev ## inject the faults of docs/reliability.md and count what survived; takes a quarter of an hour
 	$(PYTEST) -m "" tests/reliability tests/test_repositories.py

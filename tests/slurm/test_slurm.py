@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -202,10 +203,40 @@ def test_snakemake_killed_and_started_again(prepared: Workspace, undisturbed: di
     assert len([job for job in cluster.history()[then:] if "rule_" in job["comment"]]) == 2
 
 
+def commands() -> list[str]:
+    """Return the commands of docs/cluster.md."""
+    return re.findall(r"^ {4,}(?! )(.+)$", (ROOT / "docs/cluster.md").read_text(), re.MULTILINE)
+
+
 def cancelling() -> str:
-    """Return the command of the page that cancels what a killed Snakemake left."""
-    (command,) = re.findall(r"^ +(squeue .*scancel.*)$", (ROOT / "docs/cluster.md").read_text(), re.MULTILINE)
-    return str(command)
+    """Return the one that cancels what a killed Snakemake left."""
+    (command,) = (command for command in commands() if "scancel" in command)
+    return command
+
+
+def test_every_command_of_the_page(done: Workspace, tmp_path: Path, cluster: Cluster) -> None:
+    """Those that run the workflow as dry runs, which read profile and settings: what they do is told by the other tests."""
+    workspace = done.copy(tmp_path / "w")
+    workspace.edit("tiny/config.json", '"resid_pdrop": 0.1', '"resid_pdrop": 0.2')  # so that there is something to do
+    shutil.copy(workspace.folder / "config.yaml", workspace.folder / "my.yaml")
+    environment, tried = workspace.call()["env"], Counter[str]()
+    for command in commands():
+        tool = command.split()[0]
+        tried[tool] += 1
+        if tool == "make":
+            assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), command
+            continue
+        if tool == "pip":
+            assert "slurm = [" in (ROOT / "pyproject.toml").read_text()
+            continue
+        whole = command if tool != "snakemake" or "-n" in command.split() else f"{command} -n"
+        result = subprocess.run(
+            whole, shell=True, check=False, cwd=workspace.folder, env=environment, capture_output=True, text=True, timeout=120
+        )
+        assert result.returncode == 0, whole + result.stdout + result.stderr
+        if tool == "snakemake" and "--unlock" not in command:
+            assert re.search("rule (finetune|corpus_places_tiny)", result.stdout + result.stderr), whole
+    assert tried == {"snakemake": 8, "squeue": 2, "make": 2, "pip": 1}
 
 
 def test_a_wrong_account_is_named(prepared: Workspace, tmp_path: Path, cluster: Cluster) -> None:
