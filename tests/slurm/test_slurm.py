@@ -20,7 +20,7 @@ from tests.reliability.test_workflows import compare, made
 from tests.slurm.conftest import SLOW, Cluster, GpuWatch, on_slurm, said, started, wait_for
 from tests.workspace import ROOT, Workspace
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+pytestmark = pytest.mark.slurm
 
 Tally = Callable[..., None]
 RUN = "results/runs/main/fedavg/seed=1"
