@@ -46,7 +46,7 @@ TRAINING = {
     "device": settings.compute.device,
     "tokens_per_pass": settings.compute.tokens_per_pass,
     "checkpoint_minutes": settings.compute.checkpoint_minutes,
-    "gpu": settings.compute.gpu,
+    "gpu": 0 if settings.compute.device == "cpu" else settings.compute.gpu,
     "mem_mb": asked(work.megabytes),
     "runtime": asked(work.minutes),
 }

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slurm
 
 Tally = Callable[..., None]
 RUN = "results/runs/main/fedavg/seed=1"
+COMPUTE = {"device": "auto", "warmup_threads": 1}
 LOG = "results/logs/finetune/main/fedavg/seed=1.log"
 
 
@@ -33,8 +34,8 @@ def tally() -> Tally:
 
 
 def fresh(done: Workspace, folder: Path) -> Workspace:
-    """Return a workspace in which nothing has been made."""
-    return Workspace.create(folder, done.config, model=done.folder / "tiny", texts=done.folder / "texts")
+    """Return a workspace in which nothing has been made, and whose training asks for a GPU, though torch sees none."""
+    return Workspace.create(folder, {**done.config, "compute": COMPUTE}, model=done.folder / "tiny", texts=done.folder / "texts")
 
 
 def test_same_bytes_as_here(done: Workspace, tmp_path: Path, cluster: Cluster, tally: Tally) -> None:
@@ -62,6 +63,7 @@ def three_seeds(done: Workspace, folder: Path) -> Workspace:
     """Return a workspace in which a strategy's runs of three seeds remain to be made."""
     workspace = done.copy(folder)
     config = workspace.config
+    config["compute"] = COMPUTE
     config["experiments"] = {"many": {**config["experiments"]["main"], "seeds": [1, 2, 3], "strategies": ["fedavg"]}}
     workspace.config = config
     workspace.run("--until", "warmup")
@@ -169,7 +171,7 @@ def test_out_of_time(prepared: Workspace, tmp_path: Path, cluster: Cluster) -> N
     """A minute is too little: the next attempt has two, and goes on from the checkpoint that SIGTERM left."""
     workspace = prepared.copy(tmp_path / "w")
     config = workspace.config
-    config["compute"]["runtime"] = 1
+    config["compute"] = {**COMPUTE, "runtime": 1}
     config["experiments"]["main"]["training"]["iterations"] = 6000
     workspace.config = config
     before = len(cluster.history())
