@@ -49,10 +49,11 @@ class Cluster:
         return [(line.split()[0], line.split("|")[0].split()[-1]) for line in listed if f"rule_{rule}" in line]
 
     def history(self) -> list[dict[str, str]]:
-        """Return every job so far: number, state, node and comment."""
-        fields = ("jobid", "state", "nodelist", "comment", "jobname", "timelimit", "reqmem")
+        """Return every job so far, and what it asked for and got."""
+        fields = ("jobid", "state", "nodelist", "comment", "jobname", "timelimit", "reqmem", "alloctres%99")
         command = ("sacct", "-a", "-X", "-n", "-P", "-D", "-S", "2000-01-01", "-o", ",".join(fields))
-        return [dict(zip(fields, line.split("|"), strict=True)) for line in self.ask(*command).splitlines()]
+        names = [field.partition("%")[0] for field in fields]
+        return [dict(zip(names, line.split("|"), strict=True)) for line in self.ask(*command).splitlines()]
 
     def clear(self) -> None:
         """Cancel everything, and have every node ready for the next test."""

@@ -84,6 +84,7 @@ def test_many_seeds_in_one_submission(done: Workspace, tmp_path: Path, cluster: 
     submitted = cluster.history()[before:]
     assert len(submitted) == jobs
     assert len({job["jobid"].partition("_")[0] for job in submitted}) == 1
+    assert all("gres/gpu=1," in job["alloctres"] and "node=1" in job["alloctres"] for job in submitted)  # in turns, if in one job
     assert len(list(workspace.folder.glob("results/runs/many/fedavg/seed=*/manifest.json"))) == 3
     assert workspace.pending().get("finetune") is None
 
