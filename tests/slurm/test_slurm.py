@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import re
 import shutil
@@ -104,11 +105,11 @@ def prepared(done: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Works
 
 
 @pytest.fixture(scope="session")
-def undisturbed(prepared: Workspace, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What that run comes to where nothing happens, here and not on the cluster."""
+def undisturbed(prepared: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """That run where nothing happens, here and not on the cluster."""
     workspace = prepared.copy(tmp_path_factory.mktemp("undisturbed") / "w")
     workspace.run("runs")
-    return results(workspace)
+    return workspace
 
 
 def results(workspace: Workspace) -> dict[str, bytes]:
@@ -149,7 +150,7 @@ def preempt(cluster: Cluster, job: str, node: str) -> None:
 )
 def test_a_job_that_is_lost(
     prepared: Workspace,
-    undisturbed: dict[str, bytes],
+    undisturbed: Workspace,
     tmp_path: Path,
     cluster: Cluster,
     fault: Callable[[Cluster, str, str], None],
@@ -162,30 +163,33 @@ def test_a_job_that_is_lost(
         fault(cluster, *running(cluster, workspace))
         assert process.wait(SLOW) == 0, said(workspace)
     assert "going on from the checkpoint of iteration" in (workspace.folder / LOG).read_text()
-    assert results(workspace) == undisturbed
+    assert results(workspace) == results(undisturbed)
     jobs = [job for job in cluster.history()[before:] if "finetune" in job["comment"]]
     assert [job["state"].split()[0] for job in jobs] == states
     assert len({job["jobid"] for job in jobs}) == (2 if fault is cancel else 1)
 
 
-def test_out_of_time(prepared: Workspace, tmp_path: Path, cluster: Cluster) -> None:
+def test_out_of_time(prepared: Workspace, undisturbed: Workspace, tmp_path: Path, cluster: Cluster) -> None:
     """A minute is too little: the next attempt has two, and goes on from the checkpoint that SIGTERM left."""
     workspace = prepared.copy(tmp_path / "w")
     config = workspace.config
+    seconds = json.loads((undisturbed.folder / RUN / "cost.json").read_text())["seconds"]["total"]
     config["compute"] = {**COMPUTE, "runtime": 1}
-    config["experiments"]["main"]["training"]["iterations"] = 6000
+    config["experiments"]["main"]["training"]["iterations"] = int(1500 * 110 / seconds)  # for nearly two minutes
     workspace.config = config
     before = len(cluster.history())
     with started(workspace, "runs") as process:
         assert process.wait(SLOW) == 0, said(workspace)
     jobs = [job for job in cluster.history()[before:] if "finetune" in job["comment"]]
-    assert [(job["state"], job["timelimit"]) for job in jobs] == [("TIMEOUT", "00:01:00"), ("COMPLETED", "00:02:00")]
+    assert [job["timelimit"] for job in jobs] == ["00:01:00", "00:02:00", "00:03:00"][: len(jobs)]
+    assert [job["state"] for job in jobs] == ["TIMEOUT"] * (len(jobs) - 1) + ["COMPLETED"]
+    assert len(jobs) > 1
     assert int(jobs[1]["reqmem"].rstrip("M")) == 2 * int(jobs[0]["reqmem"].rstrip("M"))
     log = (workspace.folder / LOG).read_text()
     assert "the call before was cut off (SIGTERM)" in log
 
 
-def test_snakemake_killed_and_started_again(prepared: Workspace, undisturbed: dict[str, bytes], tmp_path: Path, cluster: Cluster) -> None:
+def test_snakemake_killed_and_started_again(prepared: Workspace, undisturbed: Workspace, tmp_path: Path, cluster: Cluster) -> None:
     """What is done stays done; the job that ran on is cancelled as docs/cluster.md says, and the next goes on from its checkpoint."""
     workspace = prepared.copy(tmp_path / "w")
     warm = workspace.folder / "results/runs/main/warmup/seed=1/state.safetensors"
@@ -201,7 +205,7 @@ def test_snakemake_killed_and_started_again(prepared: Workspace, undisturbed: di
     workspace.run("--unlock")
     on_slurm(workspace, "runs")
     assert "going on from the checkpoint of iteration" in (workspace.folder / LOG).read_text()
-    assert results(workspace) == undisturbed
+    assert results(workspace) == results(undisturbed)
     assert warm.stat().st_mtime_ns == before
     assert len([job for job in cluster.history()[then:] if "rule_" in job["comment"]]) == 2
 
