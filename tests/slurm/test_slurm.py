@@ -243,7 +243,7 @@ def test_every_command_of_the_page(done: Workspace, tmp_path: Path, cluster: Clu
         assert result.returncode == 0, whole + result.stdout + result.stderr
         if tool == "snakemake" and "--unlock" not in command:
             assert re.search("rule (finetune|corpus_places_tiny)", result.stdout + result.stderr), whole
-    assert tried == {"snakemake": 8, "squeue": 2, "make": 2, "pip": 1}
+    assert tried == {"snakemake": 7, "squeue": 2, "make": 2, "pip": 1}
 
 
 def test_a_wrong_account_is_named(prepared: Workspace, tmp_path: Path, cluster: Cluster) -> None:
