@@ -63,7 +63,7 @@ def exchange(backbone: Backbone, adapters: Adapters, strategy: Strategy) -> Exch
     shares = torch.full((n, 1), 1.0)
     events = Events(Settings(), n, seed=0)
     reference = Grid(texts.inputs[:1], texts.targets[:1], texts.counted[:1])
-    return Exchange(backbone, adapters, strategy, texts, reference, shares, 8192, Ledger(), events)
+    return Exchange(backbone, adapters, strategy, texts, reference, shares, 8192, Ledger(), events, seed=0)
 
 
 def first_exchange(folder: Path, clients: int, strategy: Strategy) -> int:

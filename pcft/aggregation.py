@@ -40,8 +40,8 @@ def product(A: Tensor, B: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
     if not (A.isfinite().all() and B.isfinite().all()):  # nothing to decompose; the next loss will tell
         return torch.full_like(A, float("nan")), torch.full_like(B, float("nan"))
     r = A.shape[2]
-    left, across = torch.linalg.qr(_side_by_side(A.double()))  # [in, m], [m, N*r]
-    right, down = torch.linalg.qr(_side_by_side(B.double().mT))  # [out, k], [k, N*r]
+    left, across = torch.linalg.qr(side_by_side(A.double()))  # [in, m], [m, N*r]
+    right, down = torch.linalg.qr(side_by_side(B.double().mT))  # [out, k], [k, N*r]
     core = across * trust.double().repeat_interleave(r, 1)[:, None, :] @ down.T  # [N, m, k], client after client
     own = across.unflatten(1, (-1, r)).movedim(1, 0)  # each client's A in the basis `left`, [N, m, r]
     size = _norm(core) * FILL
@@ -71,35 +71,7 @@ def mean(factor: Tensor, trust: Tensor) -> Tensor:
     return (trust.to(factor) @ factor.flatten(1)).view_as(factor)
 
 
-def squared_gap(name: str, A: Tensor, B: Tensor, trust: Tensor, new_A: Tensor, new_B: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ‖Σ_j t_ij A_j B_j − A_i' B_i'‖² and ‖Σ_j t_ij A_j B_j‖² (Frobenius), float64 [N], without forming a product.
-
-    All inner products of updates follow from those of the factors: <A B, C D> = <Aᵀ C, B Dᵀ>; and those of a mixture's factors
-    from those of the old ones, which spares half of the work.
-    """
-    weights, mixtures = trust.double(), MIXTURES[name](trust.double()) if name in MIXTURES else (None, None)
-    inner_A, across_A, own_A = _inner(A.double(), new_A, mixtures[0])
-    inner_B, across_B, own_B = _inner(B.double().mT, new_B.mT, mixtures[1])
-    pairs = (inner_A * inner_B).sum((1, 3))  # <A_i B_i, A_j B_j>
-    exact = ((weights @ pairs) * weights).sum(1)
-    crossed = (weights * (across_A * across_B).sum((1, 3)).T).sum(1)  # Σ_j t_ij <A_j B_j, A_i' B_i'>
-    made = (own_A * own_B).sum((1, 2))
-    return (exact - 2 * crossed + made).clamp_min(0), exact.clamp_min(0)
-
-
-def _inner(old: Tensor, new: Tensor, mixture: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Return inner products of columns of factors [N, rows, r]: old with old, old with new [N, r, N, r], and within each new [N, r, r]."""
-    n, _, r = old.shape
-    flat = _side_by_side(old)
-    among = (flat.T @ flat).view(n, r, n, r)
-    if mixture is None:
-        new = new.double()
-        return among, (flat.T @ _side_by_side(new)).view(n, r, n, r), new.mT @ new
-    across = torch.einsum("jakb,ik->jaib", among, mixture)
-    return among, across, torch.einsum("ij,jaib->iab", mixture, across)
-
-
-def _side_by_side(factor: Tensor) -> Tensor:
+def side_by_side(factor: Tensor) -> Tensor:
     """Return [N, rows, r] as [rows, N*r]."""
     return factor.movedim(0, 1).flatten(1)
 

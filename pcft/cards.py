@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+COMPARED = 50  # clients whose texts are compared, the first ones: more cannot be seen, and take time
+
 
 @dataclass
 class Counts:
@@ -38,7 +40,7 @@ def frequencies(tokens: np.ndarray, vocabulary: int) -> np.ndarray:
 
 
 def divergence(frequencies: Sequence[np.ndarray]) -> list[list[float]]:
-    """Return the Jensen-Shannon divergence between the clients' token distributions, in bits: 0 for equal ones, 1 for disjoint ones.
+    """Return the Jensen-Shannon divergence between clients' token distributions, in bits: 0 for equal ones, 1 for disjoint ones.
 
     Two samples of one distribution are apart as well, the more the fewer tokens they have.
 

@@ -47,8 +47,7 @@ def build(
     with Tokeniser(tokenizer, job.end_of_text, seed=corpus.seed, processes=threads) as tokeniser:
         hands, counts = gather(corpus, job.categories, origins, division, tokeniser)
     written = _write(job, division, hands, tokeniser.encoding, output, threads=threads)
-    frequencies = [written.frequencies[shard_name(client, "train")] for client in range(corpus.clients)]
-    card = {"divergence": cards.divergence(frequencies), "sources": _sources(job, counts)}
+    card = {"divergence": cards.divergence(written.frequencies), "sources": _sources(job, counts)}
     write_json(output / "manifest.json", _manifest(job, tokeniser.encoding, division, written.entries) | card)
 
 
@@ -73,27 +72,29 @@ def _write(job: CorpusJob, division: Division, hands: Mapping[str, Hand], encodi
     output.mkdir(parents=True, exist_ok=True)
     with building(output) as folder, ThreadPoolExecutor(threads) as pool:
         end = encoding.end_of_text
+        compared = [shard_name(client, "train") for client in range(min(job.corpus.clients, cards.COMPARED))]
 
-        def write(shard: tuple[str, Documents, list[str]]) -> tuple[str, dict[str, Any], np.ndarray]:
+        def write(shard: tuple[str, Documents, list[str]]) -> tuple[str, dict[str, Any], np.ndarray | None]:
             name, documents, categories = shard
             shards.write(
                 documents, categories, path := folder / name, tokenizer=job.tokenizer, vocabulary=encoding.vocabulary, end_of_text=end
             )
             entry = {"sha256": sha256_of(path), **_described(documents, categories, encoding)}
-            return name, entry, cards.frequencies(documents.tokens, encoding.vocabulary)
+            return name, entry, cards.frequencies(documents.tokens, encoding.vocabulary) if name in compared else None
 
         written = list(pool.map(write, division.shards(hands, end)))
         for name, entry, _ in written:
             print(f"{name}: {entry['documents']} documents, {entry['tokens']} tokens", flush=True)
-    return _Written({name: entry for name, entry, _ in written}, {name: counts for name, _, counts in written})
+    frequencies = {name: counts for name, _, counts in written if counts is not None}
+    return _Written({name: entry for name, entry, _ in written}, [frequencies[name] for name in compared])
 
 
 @dataclass(frozen=True)
 class _Written:
-    """Of each shard by its name: its entry in the manifest, and how often each token occurs in it."""
+    """Each shard's entry in the manifest, and how often each token occurs in the training text of every client that is compared."""
 
     entries: dict[str, dict[str, Any]]
-    frequencies: dict[str, np.ndarray]
+    frequencies: list[np.ndarray]
 
 
 def _described(documents: Documents, categories: list[str], encoding: Encoding) -> dict[str, Any]:

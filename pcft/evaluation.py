@@ -11,7 +11,7 @@ from pcft.backbone import Backbone
 from pcft.batches import Grid, passes
 from pcft.lora import Adapters
 from pcft.losses import score
-from pcft.trust import Predictions
+from pcft.trust import NOT_LOOKED_AT, Predictions
 
 POSITIONS = 128  # whose logits are compared at once, of all clients together
 
@@ -58,23 +58,38 @@ def evaluate(backbone: Backbone, adapters: Adapters, texts: Grid, *, tokens_per_
 
 
 def cross_losses(
-    backbone: Backbone, adapters: Adapters, texts: Grid, who: Tensor, *, tokens_per_pass: int, own: Tensor | None = None
+    backbone: Backbone,
+    adapters: Adapters,
+    texts: Grid,
+    who: Tensor,
+    *,
+    tokens_per_pass: int,
+    looked: Tensor | None = None,
+    own: Tensor | None = None,
 ) -> Tensor:
-    """Return the loss of client who[j]'s adapter on text i at [i, j], float64 [n, n].
+    """Return the loss of client who[j]'s adapter on text i at [i, j], float64 [n, n], NaN where nobody looks.
 
-    n passes over a batch that holds all n texts' windows: in pass s, text i is read by client who[i + s] (modulo n).
+    Passes over a batch that holds all n texts' windows: in each, every text is read by the next of those to be looked at, counted
+    from its own client on.
 
     Args:
         texts: of n clients.
         who: numbers of these clients, int64 [n].
+        looked: whose adapters are to be read on text i, bool [n, n]; everybody's, if left out.
         own: the losses of their own adapters, float64 [n], where these are known: one pass less.
     """
     n = len(who)
-    rows = torch.arange(n)
-    losses = torch.zeros(n, n, dtype=torch.float64) if own is None else own.diag()
-    for shift in range(0 if own is None else 1, n):
-        columns = (rows + shift) % n
-        losses[rows, columns] = evaluate(backbone, adapters, texts, tokens_per_pass=tokens_per_pass, served=who[columns]).loss
+    wanted = torch.ones(n, n, dtype=torch.bool) if looked is None else looked.clone()
+    losses = torch.full((n, n), NOT_LOOKED_AT, dtype=torch.float64)
+    if own is not None:
+        losses.diagonal().copy_(own)
+        wanted.fill_diagonal_(False)
+    after = (torch.arange(n) - torch.arange(n)[:, None]) % n  # how far a column is from the row's own
+    order, count = after.masked_fill(~wanted, n).argsort(1), wanted.sum(1)
+    for turn in range(int(count.max())):
+        rows = (count > turn).nonzero().squeeze(1)
+        columns, part = order[rows, turn], texts if len(rows) == n else texts.of(rows)
+        losses[rows, columns] = evaluate(backbone, adapters, part, tokens_per_pass=tokens_per_pass, served=who[columns]).loss
     return losses
 
 

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pcft.aggregation import aggregate, squared_gap
+from pcft import seeding
+from pcft.aggregation import aggregate
 from pcft.backbone import Backbone
 from pcft.batches import Grid
 from pcft.config.strategies import SOURCES, Evidence, Strategy
 from pcft.evaluation import cross_losses, predict
 from pcft.events import Events
+from pcft.gaps import Gap
 from pcft.interruption import Interrupted, interruptible
 from pcft.ledger import Ledger
 from pcft.lora import Adapters
 from pcft.traffic import INDEX, VALUE, Sizes, Traffic, traffic
-from pcft.trust import Predictions, score, trust
+from pcft.trust import NOT_LOOKED_AT, Predictions, looked_at, score, trust
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one exchange did; clients that were absent have no scores (NaN) and trust themselves.
+    """What one exchange did; clients that were absent trust themselves.
 
     Attributes:
-        scores, trust: float32 [N, N].
+        scores: float32 [N, N]; NaN where nobody looked.
+        trust: float32 [N, N].
         present: who took part, bool [N].
         error: ‖Σ_j t_ij A_j B_j − A_i B_i‖ over all modules after averaging, relative to the first term, float64 [N]; NaN where that is 0.
         traffic: bytes by route.
@@ -51,6 +54,7 @@ class Exchange:
         validation: each client's validation text.
         reference: the shared text.
         shares: clients' measured category shares, float [N, C].
+        seed: of the run; it decides who looks at whom where not everybody looks at everybody.
     """
 
     backbone: Backbone
@@ -62,25 +66,28 @@ class Exchange:
     tokens_per_pass: int
     ledger: Ledger
     events: Events
+    seed: int
 
     def __call__(self, iteration: int) -> Outcome:
         """Replace the adapter of everybody who takes part by what it takes over from those it trusts."""
         present = self.events.present(iteration)
         who = present.nonzero().squeeze(1)
+        looked = looked_at(self.strategy, len(who), generator=seeding.stream(self.seed, "candidates", iteration))
         with self._undone_if_interrupted():
             if self._leaves(who):
                 self.events.send(self.adapters, who, iteration)
             with self.ledger.phase("trust"), interruptible():
-                evidence, tokens = self._evidence(who)
-                scores = score(evidence, self.strategy).cpu()
+                evidence, tokens = self._evidence(who, looked)
+                scores = score(evidence, self.strategy, looked).cpu()
                 weights = trust(scores, self.strategy)
         with self.ledger.phase("exchange"):
             error = self._take_over(who, weights)
             self.events.received(self.adapters, who)
-        moved = traffic(weights, self._sizes(), evidence=SOURCES[self.strategy.trust].evidence, whose_a=self.strategy.whose_a)
+        about = SOURCES[self.strategy.trust]
+        moved = traffic(weights, self._sizes(), evidence=about.evidence, whose_a=self.strategy.whose_a, looked=looked)
         n = len(present)
         outcome = Outcome(
-            _spread(scores, who, torch.full((n, n), float("nan"))),
+            _spread(scores, who, torch.full((n, n), NOT_LOOKED_AT)),
             _spread(weights, who, torch.eye(n)),
             present,
             torch.full((n,), float("nan"), dtype=torch.float64).index_copy(0, who, error),
@@ -109,32 +116,36 @@ class Exchange:
         weights = trust(score(self.shares[who], self.strategy), self.strategy)
         return bool((weights.fill_diagonal_(0) > 0).any())
 
-    def _evidence(self, who: Tensor) -> tuple[Any, Tensor]:
-        """Return what the strategy judges those in `who` by, and the tokens that each passed through the model for it, int64 [who]."""
-        gather: dict[Evidence, Callable[[Tensor], tuple[Any, Tensor]]] = {
-            "shares": lambda who: (self.shares[who], torch.zeros_like(who)),
-            "factors": lambda who: (self._factors(who), torch.zeros_like(who)),
+    def _evidence(self, who: Tensor, looked: Tensor) -> tuple[Any, Tensor]:
+        """Return what the strategy judges those in `who` by, and the tokens that each passed through the model for it, int64 [who].
+
+        Args:
+            looked: whom each of them looks at, bool [who, who].
+        """
+        gather: dict[Evidence, Callable[[Tensor, Tensor], tuple[Any, Tensor]]] = {
+            "shares": lambda who, _: (self.shares[who], torch.zeros_like(who)),
+            "factors": lambda who, _: (self._factors(who), torch.zeros_like(who)),
             "losses": self._losses,
             "predictions": self._predictions,
         }
-        return gather[SOURCES[self.strategy.trust].evidence](who)
+        return gather[SOURCES[self.strategy.trust].evidence](who, looked)
 
     def _factors(self, who: Tensor) -> dict[str, Tensor]:
         factors = self.adapters.factors()
         everybody = len(who) == self.adapters.clients  # then without a copy
         return factors if everybody else {name: factor[who] for name, factor in factors.items()}
 
-    def _losses(self, who: Tensor) -> tuple[Tensor, Tensor]:
+    def _losses(self, who: Tensor, looked: Tensor) -> tuple[Tensor, Tensor]:
         texts = self.validation.of(who)
-        losses = cross_losses(self.backbone, self.adapters, texts, who, tokens_per_pass=self.tokens_per_pass)
-        return losses, texts.tokens.cpu() * len(who)
+        losses = cross_losses(self.backbone, self.adapters, texts, who, tokens_per_pass=self.tokens_per_pass, looked=looked)
+        return losses, texts.tokens.cpu() * looked.sum(1)
 
-    def _predictions(self, who: Tensor) -> tuple[Predictions, Tensor]:
+    def _predictions(self, who: Tensor, looked: Tensor) -> tuple[Predictions, Tensor]:
         text = self._shared_text()
         kept, normalised = self.strategy.kept_logits, self.strategy.variant == "default"
         how: dict[str, Any] = {"kept": kept, "last_only": self._last_only, "log_probabilities": normalised}
         seen = predict(self.backbone, self.adapters, text, who, **how, tokens_per_pass=self.tokens_per_pass)
-        return seen, text.tokens.cpu().expand(len(who))
+        return replace(seen, looked_at=looked), text.tokens.cpu().expand(len(who))
 
     def _shared_text(self) -> Grid:
         return self.reference.first(self.strategy.reference_windows)
@@ -146,12 +157,12 @@ class Exchange:
 
     def _take_over(self, who: Tensor, weights: Tensor) -> Tensor:
         """Aggregate module by module, so that little more than the adapters is ever held; return the error, float64 [who]."""
-        name = self.strategy.aggregation
+        name, measure = self.strategy.aggregation, Gap(self.strategy.aggregation, weights)
         squares = torch.zeros(2, len(who), dtype=torch.float64)  # of the gap, and of the exact mean
         for module in self.adapters.modules.values():
             A, B, on_device = module.A.data[who], module.B.data[who], weights.to(module.A.device)
             new_A, new_B = aggregate(name, A, B, on_device)
-            squares += torch.stack(squared_gap(name, A, B, on_device, new_A, new_B)).cpu()
+            squares += torch.stack(measure(A, B, new_A, new_B)).cpu()
             module.A.data[who], module.B.data[who] = new_A, new_B
         return torch.sqrt(squares[0] / squares[1])
 

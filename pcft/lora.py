@@ -112,10 +112,9 @@ class Adapters:
         for name, module in self.modules.items():
             _, width, r = module.A.shape
             bound = 1 / math.sqrt(r if initial == "reference" else width)
-            for client in range(self.clients):
-                owner = "all" if initial == "shared" else client
-                draw = torch.rand(width, r, generator=seeding.stream(seed, "initial A", name, owner))
-                module.A.data[client] = (2 * draw - 1) * bound
+            owners: list[seeding.Label] = ["all"] if initial == "shared" else list(range(self.clients))
+            draws = [torch.rand(width, r, generator=seeding.stream(seed, "initial A", name, owner)) for owner in owners]
+            module.A.data.copy_((2 * torch.stack(draws) - 1) * bound)
             module.B.data.zero_()
 
     def parameters(self) -> Iterator[nn.Parameter]:

@@ -58,19 +58,19 @@ class Records:
 
     def __init__(self, **labels: Any) -> None:
         self.labels = labels
-        self.metrics: list[dict[str, Any]] = []
-        self.trust: list[dict[str, Any]] = []
-        self.exchanges: list[dict[str, Any]] = []
-        self.cross: list[dict[str, Any]] = []
+        self.parts: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
+
+    def table(self, name: str) -> pa.Table:
+        """Return all rows of a table so far."""
+        return pa.concat_tables([TABLES[name].empty_table(), *self.parts[name]])
 
     def state(self) -> dict[str, Tensor]:
         """Return all rows by table, each table as the bytes of a parquet file, uint8 [bytes]."""
-        return {name: _bytes(getattr(self, name), schema) for name, schema in TABLES.items()}
+        return {name: _bytes(self.table(name)) for name in TABLES}
 
     def resume(self, state: Mapping[str, Tensor]) -> None:
         """Put back the rows that `state` gave."""
-        for name, schema in TABLES.items():
-            setattr(self, name, pq.read_table(pa.BufferReader(state[name].numpy()), schema=schema).to_pylist())
+        self.parts = {name: [pq.read_table(pa.BufferReader(state[name].numpy()), schema=schema)] for name, schema in TABLES.items()}
 
     def adopt(self, file: Path) -> None:
         """Take over another run's metrics under this one's labels.
@@ -79,72 +79,69 @@ class Records:
             PcftError: the file is no metrics table.
         """
         try:
-            rows = pq.read_table(file, schema=METRICS).to_pylist()
+            theirs = pq.read_table(file, schema=METRICS)
         except (OSError, pa.ArrowException) as error:
             raise PcftError(f"{file}: not a metrics table ({error}); remove it, so that it is made again") from None
-        self.metrics += [{**row, **self.labels} for row in rows]
+        self._add("metrics", len(theirs), {name: theirs[name] for name in theirs.column_names} | self.labels)
 
     def measured(self, split: str, iteration: int, *, tokens: Tensor, loss: Tensor, accuracy: Tensor | None = None) -> None:
         """Note each client's mean loss over its tokens; all three are one number a client."""
-        for client in range(len(loss)):
-            self.metrics.append(
-                {
-                    **self.labels,
-                    "client": client,
-                    "iteration": iteration,
-                    "split": split,
-                    "tokens": int(tokens[client]),
-                    "loss": float(loss[client]),
-                    "perplexity": float(loss[client].exp()),
-                    "accuracy": None if accuracy is None else float(accuracy[client]),
-                }
-            )
+        numbers = {"client": torch.arange(len(loss)), "tokens": tokens, "loss": loss, "perplexity": loss.exp(), "accuracy": accuracy}
+        self._add("metrics", len(loss), {**self.labels, "iteration": iteration, "split": split, **numbers})
 
     def exchanged(self, iteration: int, outcome: Outcome, oracle: Tensor) -> None:
-        """Note what an exchange did; `oracle` is the trust [N, N] that the truth about the texts would give."""
-        peers, apart = effective_peers(outcome.trust).tolist(), distance(outcome.trust, oracle).tolist()
-        for client, row in enumerate(outcome.scores.tolist()):
-            place = {**self.labels, "iteration": iteration, "client": client}
-            for peer, score in enumerate(row):
-                self.trust.append({**place, "peer": peer, "score": score, "trust": float(outcome.trust[client, peer])})
-            self.exchanges.append(
-                {
-                    **place,
-                    "present": bool(outcome.present[client]),
-                    "effective_peers": peers[client],
-                    "distance_to_oracle": apart[client],
-                    "aggregation_error": float(outcome.error[client]),
-                    "trust_tokens": int(outcome.tokens[client]),
-                }
-                | {f"{route}_sent_bytes": int(moved.sent[client]) for route, moved in outcome.traffic.items()}
-                | {f"{route}_received_bytes": int(moved.received[client]) for route, moved in outcome.traffic.items()}
-            )
+        """Note what an exchange did; `oracle` is the trust [N, N] that the truth about the texts would give.
+
+        Of trust, the pairs of which one looked at the other, and every client with itself.
+        """
+        place = {**self.labels, "iteration": iteration}
+        client, peer = (outcome.trust.gt(0) | ~outcome.scores.isnan()).nonzero().unbind(1)
+        pairs = {"client": client, "peer": peer, "score": outcome.scores[client, peer], "trust": outcome.trust[client, peer]}
+        self._add("trust", len(client), place | pairs)
+        told = {
+            "client": torch.arange(len(outcome.present)),
+            "present": outcome.present,
+            "effective_peers": effective_peers(outcome.trust),
+            "distance_to_oracle": distance(outcome.trust, oracle),
+            "aggregation_error": outcome.error,
+            "trust_tokens": outcome.tokens,
+        }
+        moved = {f"{route}_{way}_bytes": getattr(one, way) for route, one in outcome.traffic.items() for way in ("sent", "received")}
+        self._add("exchanges", len(outcome.present), place | told | moved)
 
     def crossed(self, losses: Tensor) -> None:
-        """Note the loss of everybody's adapter on everybody's test text, [N, N] with a row a text."""
-        for client, row in enumerate(losses.tolist()):
-            for peer, loss in enumerate(row):
-                self.cross.append(
-                    {**self.labels, "client": client, "peer": peer, "loss": loss, "perplexity": float(losses[client, peer].exp())}
-                )
+        """Note the loss of the first clients' adapters on each other's test text, [n, n] with a row a text."""
+        client, peer = (numbers.flatten() for numbers in torch.meshgrid(*[torch.arange(len(losses))] * 2, indexing="ij"))
+        loss = losses.flatten()
+        self._add("cross", len(loss), {**self.labels, "client": client, "peer": peer, "loss": loss, "perplexity": loss.exp()})
 
     def write_metrics(self, folder: Path) -> None:
         """Write metrics.parquet: a row a client, split and evaluation."""
-        _write(self.metrics, METRICS, folder / "metrics.parquet")
+        self._write("metrics", folder)
 
     def write_collaboration(self, folder: Path) -> None:
         """Write trust.parquet (a row a pair of clients and exchange), exchanges.parquet (client and exchange), cross.parquet (pair)."""
-        _write(self.trust, TRUST, folder / "trust.parquet")
-        _write(self.exchanges, EXCHANGES, folder / "exchanges.parquet")
-        _write(self.cross, CROSS, folder / "cross.parquet")
+        for name in ("trust", "exchanges", "cross"):
+            self._write(name, folder)
+
+    def _add(self, name: str, rows: int, values: Mapping[str, Any]) -> None:
+        """Add rows to a table from columns by name, as tensors [rows] or one value for all of them; others are left out."""
+        self.parts[name].append(pa.table([_column(values[field.name], field.type, rows) for field in TABLES[name]], schema=TABLES[name]))
+
+    def _write(self, name: str, folder: Path) -> None:
+        with replacing(folder / f"{name}.parquet") as temporary:
+            pq.write_table(self.table(name).combine_chunks(), temporary)
 
 
-def _bytes(rows: list[dict[str, Any]], schema: pa.Schema) -> Tensor:
+def _column(value: Any, kind: pa.DataType, rows: int) -> pa.Array | pa.ChunkedArray:
+    if isinstance(value, pa.ChunkedArray):
+        return value
+    if isinstance(value, Tensor):
+        return pa.array(value.cpu().numpy()).cast(kind)
+    return pa.repeat(pa.scalar(value, kind), rows)
+
+
+def _bytes(table: pa.Table) -> Tensor:
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows, schema), sink)
+    pq.write_table(table, sink)
     return torch.frombuffer(bytearray(sink.getvalue()), dtype=torch.uint8)
-
-
-def _write(rows: list[dict[str, Any]], schema: pa.Schema, path: Path) -> None:
-    with replacing(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema), temporary)

@@ -255,6 +255,7 @@ class Session:
             tokens_per_pass=self.job.tokens_per_pass,
             ledger=self.ledger,
             events=self._events(),
+            seed=self.job.seed,
         )
 
     def _events(self) -> Events:
@@ -275,12 +276,12 @@ class Session:
         return result
 
     def cross(self) -> None:
-        """Measure everybody's adapter on everybody's test text; one's own was measured after the last iteration."""
+        """Measure the first clients' adapters on each other's test text; one's own was measured after the last iteration."""
         with self.ledger.phase("evaluate"), interruptible():
-            texts, everybody = self.grids["test"], torch.arange(self.clients)
-            size, own = self.job.tokens_per_pass, self.last["test"]
-            losses = cross_losses(self.backbone, self.adapters, texts, everybody, tokens_per_pass=size, own=own)
-        self.ledger.tokens["evaluate"] += int(texts.tokens.sum()) * (self.clients - 1)
+            who = torch.arange(min(self.clients, self.run.evaluation.cross_clients))
+            texts, own = self.grids["test"].of(who), self.last["test"][who]
+            losses = cross_losses(self.backbone, self.adapters, texts, who, tokens_per_pass=self.job.tokens_per_pass, own=own)
+        self.ledger.tokens["evaluate"] += int(texts.tokens.sum()) * (len(who) - 1)
         self.records.crossed(losses)
 
     def write_adapters(self) -> list[str]:

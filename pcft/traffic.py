@@ -35,12 +35,13 @@ class Traffic:
     received: Tensor
 
 
-def traffic(trust: Tensor, sizes: Sizes, *, evidence: Evidence, whose_a: str) -> dict[str, Traffic]:
+def traffic(trust: Tensor, sizes: Sizes, *, evidence: Evidence, whose_a: str, looked: Tensor | None = None) -> dict[str, Traffic]:
     """Return each route's traffic.
 
     Args:
         trust: of the clients that take part, [N, N].
         evidence: what trust was made of.
+        looked: whose evidence each client asked for, bool [N, N]; everybody's, if left out.
         whose_a: whose A makes a client's new one, as in `pcft.config.strategies.Aggregation`.
     """
     n = len(trust)
@@ -48,13 +49,14 @@ def traffic(trust: Tensor, sizes: Sizes, *, evidence: Evidence, whose_a: str) ->
     nobody = torch.zeros_like(others)
     used_b = (trust.cpu() > 0) & others
     used_a = {"trusted": used_b, "everybody": others, "fixed": nobody}[whose_a]
-    seen = others if evidence in ("factors", "losses") else nobody  # whole adapters are part of the evidence
+    asked = others if looked is None else looked & others
+    seen = asked if evidence in ("factors", "losses") else nobody  # whole adapters are part of the evidence
     seen_a = nobody if whose_a == "fixed" else seen
     logits = sizes.logits if evidence == "predictions" and n > 1 else 0
-    peers = (used_a | seen_a) * sizes.a + (used_b | seen) * sizes.b + others * logits
+    peers = (used_a | seen_a) * sizes.a + (used_b | seen) * sizes.b + asked * logits
     handed_in = (used_a | seen_a).any(0) * sizes.a + (used_b | seen).any(0) * sizes.b + logits
     fetched = used_a.any(1) * sizes.a + used_b.any(1) * sizes.b
     if evidence == "losses":
-        handed_in = handed_in + (n - 1) * VALUE
+        handed_in = handed_in + asked.sum(1) * VALUE
         fetched = fetched + seen_a.sum(1) * sizes.a + seen.sum(1) * sizes.b
     return {"peer": Traffic(peers.sum(0), peers.sum(1)), "server": Traffic(handed_in, fetched)}

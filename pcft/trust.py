@@ -21,6 +21,8 @@ from torch import Tensor
 
 from pcft.config.strategies import SOURCES, TOPOLOGIES, Strategy
 
+NOT_LOOKED_AT = float("nan")  # the score of such a peer
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -31,12 +33,14 @@ class Predictions:
         indices: their tokens, int64 [N, P, K].
         rest: what each token outside the K counts as, float [N, P].
         vocabulary: number of tokens.
+        looked_at: whose predictions a client compares with its own, bool [N, N]; None: everybody's.
     """
 
     values: Tensor
     indices: Tensor
     rest: Tensor
     vocabulary: int
+    looked_at: Tensor | None = None
 
 
 def local(shares: Tensor, strategy: Strategy) -> Tensor:
@@ -80,15 +84,19 @@ def validation(losses: Tensor, strategy: Strategy) -> Tensor:
 
 def predictions(evidence: Predictions, strategy: Strategy) -> Tensor:
     """-10 x the distance of two clients' predictions, each row divided by its sum (paper, section 3)."""
-    return -10 * F.normalize(prediction_distance(evidence), p=1, dim=1)
+    distances = prediction_distance(evidence)
+    if evidence.looked_at is not None:
+        distances = distances.masked_fill(~evidence.looked_at, 0)
+    return -10 * F.normalize(distances, p=1, dim=1)
 
 
 def prediction_distance(p: Predictions) -> Tensor:
-    """Mean over positions of the L1 distance between two clients' logits, float [N, N].
+    """Mean over positions of the L1 distance between two clients' logits, float [N, N]; zero where neither looks at the other.
 
     It is taken over the union of the tokens that either kept; one that a client did not keep counts as its `rest`.
     """
     n = len(p.values)
+    pairs = torch.ones(n, n, dtype=torch.bool) if p.looked_at is None else p.looked_at | p.looked_at.T
     shared, alone = torch.zeros(n, n), torch.zeros(n, n)
     step = max(1, 2**24 // (n * p.vocabulary))  # positions whose dense logits fit into 64 MB
     for start in range(0, p.values.shape[1], step):
@@ -98,11 +106,12 @@ def prediction_distance(p: Predictions) -> Tensor:
         dense = rest.expand(size).clone().scatter_(2, indices, values)
         keeps = torch.zeros(size, dtype=torch.bool, device=values.device).scatter_(2, indices, True)
         for i in range(n):
-            index = indices[i].expand(n, -1, -1)
-            gap = (values[i] - dense.gather(2, index)).abs()  # [N, positions, K]
-            both = keeps.gather(2, index)
-            shared[i] += torch.where(both, gap, 0).sum((1, 2)).cpu()
-            alone[i] += torch.where(both, 0, gap).sum((1, 2)).cpu()
+            peers = slice(None) if pairs[i].all() else pairs[i].nonzero().squeeze(1)  # without a copy where it is everybody
+            index = indices[i].expand(len(dense[peers]), -1, -1)
+            gap = (values[i] - dense[peers].gather(2, index)).abs()  # [peers, positions, K]
+            both = keeps[peers].gather(2, index)
+            shared[i, peers] += torch.where(both, gap, 0).sum((1, 2)).cpu()
+            alone[i, peers] += torch.where(both, 0, gap).sum((1, 2)).cpu()
     return (shared + alone + alone.T) / p.values.shape[1]
 
 
@@ -135,27 +144,43 @@ def ring(scores: Tensor, strategy: Strategy) -> Tensor:
     return (apart <= 1) | (apart == n - 1)
 
 
+def looked_at(strategy: Strategy, n: int, *, generator: torch.Generator) -> Tensor:
+    """Return whom each of n clients looks at before any score is known, bool [n, n]: oneself always.
+
+    With `candidates` so many others are drawn; a topology whose peers are fixed says who they are; else it is everybody.
+    """
+    if TOPOLOGIES[strategy.topology].peers is not None:
+        return COUNTS[strategy.topology](torch.zeros(n, n), strategy)
+    if strategy.looked_at(n) == n:
+        return torch.ones(n, n, dtype=torch.bool)
+    order = torch.rand(n, n, generator=generator).fill_diagonal_(-1)
+    return torch.zeros(n, n, dtype=torch.bool).scatter_(1, order.topk(strategy.looked_at(n), 1, largest=False).indices, True)
+
+
 # A function has the name under which it is declared.
 SCORES: dict[str, Callable[[Any, Strategy], Tensor]] = {name: globals()[name] for name in SOURCES}
 COUNTS: dict[str, Callable[[Tensor, Strategy], Tensor]] = {name: globals()[name] for name in TOPOLOGIES}
 
 
-def score(evidence: Any, strategy: Strategy) -> Tensor:
-    """Return the strategy's scores, float32 [N, N].
+def score(evidence: Any, strategy: Strategy, looked: Tensor | None = None) -> Tensor:
+    """Return the strategy's scores, float32 [N, N], NaN for peers that a client does not look at.
 
     Args:
         evidence: what the strategy's source asks for: clients' measured category shares [N, C], their stacked factors,
             the losses of j's adapter on i's validation text [N, N], or `Predictions`.
+        looked: whom each client looks at, bool [N, N]; everybody, if left out.
     """
-    return SCORES[strategy.trust](evidence, strategy)
+    scores = SCORES[strategy.trust](evidence, strategy)
+    return scores if looked is None else scores.masked_fill(~looked.to(scores.device), NOT_LOOKED_AT)
 
 
 def trust(scores: Tensor, strategy: Strategy) -> Tensor:
-    """Turn scores into trust: rows of non-negative numbers that sum to one, zero for peers that do not count."""
-    counts = COUNTS[strategy.topology](scores, strategy)
+    """Turn scores into trust: rows of non-negative numbers that sum to one, zero for peers that do not count, or have no score (NaN)."""
+    scores = scores.nan_to_num(nan=float("-inf"))
+    counts = COUNTS[strategy.topology](scores, strategy) & (scores > float("-inf"))
     if SOURCES[strategy.trust].softmax:
         return (scores / strategy.temperature).masked_fill(~counts, float("-inf")).softmax(1)
-    return F.normalize(scores * counts, p=1, dim=1)
+    return F.normalize(scores.masked_fill(~counts, 0), p=1, dim=1)
 
 
 def effective_peers(trust: Tensor) -> Tensor:

@@ -39,8 +39,9 @@ def tokens_of(run: Run, corpus: Corpus) -> Counter[str]:
     )
     if run.strategy is not None:
         exchanges = len(span[:: run.exchange.interval])
-        asked = {"losses": n * n * split["validation"], "predictions": n * split["reference"]}
-        counted["evaluation"] += n * (n - 1) * split["test"]
+        asked = {"losses": n * run.strategy.looked_at(n) * split["validation"], "predictions": n * split["reference"]}
+        crossed = min(n, run.evaluation.cross_clients)
+        counted["evaluation"] += crossed * (crossed - 1) * split["test"]
         counted["trust"] = exchanges * asked.get(SOURCES[run.strategy.trust].evidence, 0)
     return counted
 

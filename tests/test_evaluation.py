@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from pcft import evaluation
 from pcft.backbone import Backbone
 from pcft.batches import Grid, grid
 from pcft.evaluation import cross_losses, evaluate, predict
@@ -64,6 +65,23 @@ def test_cross_losses_are_the_naive_loops(case: tuple[Backbone, Grid]) -> None:
     known = cross_losses(base, adapters, texts, torch.arange(3), tokens_per_pass=96, own=torch.tensor([7.0, 8.0, 9.0]).double())
     assert known.diagonal().tolist() == [7, 8, 9]
     assert torch.equal(known.fill_diagonal_(0), matrix.clone().fill_diagonal_(0))
+
+
+@pytest.mark.parametrize("own", [None, torch.tensor([7.0, 8.0, 9.0]).double()])
+def test_nobody_reads_where_nobody_looks(case: tuple[Backbone, Grid], monkeypatch: pytest.MonkeyPatch, own: torch.Tensor | None) -> None:
+    """Client 0 looks at itself, 1 at itself and 0, 2 at everybody: six readings, or three where one's own are known."""
+    base, texts = case
+    adapters, everybody = attach(base, 3), torch.arange(3)
+    whole = cross_losses(base, adapters, texts, everybody, tokens_per_pass=96)
+    read: list[int] = []
+    monkeypatch.setattr(evaluation, "evaluate", lambda *a, served, **k: read.extend(served.tolist()) or evaluate(*a, served=served, **k))
+    looked = torch.tensor([[True, False, False], [True, True, False], [True, True, True]])
+    some = cross_losses(base, adapters, texts, everybody, tokens_per_pass=96, looked=looked, own=own)
+    assert sorted(read) == ([0, 0, 0, 1, 1, 2] if own is None else [0, 0, 1])
+    expected = whole.masked_fill(~looked, float("nan"))
+    if own is not None:
+        expected.diagonal().copy_(own)
+    torch.testing.assert_close(some, expected, equal_nan=True)
 
 
 @pytest.mark.parametrize("careful", [True, False])

@@ -23,10 +23,10 @@ from tests.conftest import attach
 from tests.test_training import client_texts
 
 
-def exchange(base: Backbone, source: str, events: Settings | None = None, **options: Any) -> Exchange:
-    texts = client_texts(3)
-    adapters = attach(base, 3)
-    happening = Events(events or Settings(), 3, seed=1)
+def exchange(base: Backbone, source: str, events: Settings | None = None, clients: int = 3, **options: Any) -> Exchange:
+    texts = client_texts(clients)
+    adapters = attach(base, clients)
+    happening = Events(events or Settings(), clients, seed=1)
     happening.begin(adapters)
     return Exchange(
         backbone=base,
@@ -34,10 +34,11 @@ def exchange(base: Backbone, source: str, events: Settings | None = None, **opti
         strategy=Strategy(trust=source, **options),
         validation=grid([t[:33] for t in texts], 16),
         reference=grid([texts[0][40:73]], 16),
-        shares=torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]),
+        shares=torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]).repeat(2, 1)[:clients],
         tokens_per_pass=96,
         ledger=Ledger(),
         events=happening,
+        seed=1,
     )
 
 
@@ -85,6 +86,23 @@ def test_each_client_is_charged_for_its_own_text(load: Callable[..., Backbone]) 
     outcome = dataclasses.replace(one, validation=texts)(4)
     assert outcome.tokens.tolist() == (torch.tensor([8, 16, 32]) * 2 * outcome.present).tolist()
     assert one.ledger.tokens["trust"] == outcome.tokens.sum()
+
+
+@pytest.mark.parametrize(("options", "looked"), [({"topology": "ring"}, 3), ({"candidates": 1}, 2), ({"candidates": 7}, 5)])
+@pytest.mark.parametrize("source", sorted(SOURCES))
+def test_only_those_looked_at_count_and_cost(load: Callable[..., Backbone], source: str, options: dict[str, Any], looked: int) -> None:
+    """Five clients; a score for those that one looks at, no trust without one, and no other adapter is read."""
+    one = exchange(load(), source, clients=5, **options)
+    first, second = one(4), one(6)
+    for outcome in (first, second):
+        assert (~outcome.scores.isnan()).sum(1).tolist() == [looked] * 5
+        assert not outcome.trust[outcome.scores.isnan()].any()
+        torch.testing.assert_close(outcome.trust.sum(1), torch.ones(5))
+        if source == "validation":
+            assert outcome.tokens.tolist() == [32 * looked] * 5
+            assert (outcome.traffic["peer"].received == (looked - 1) * 4 * one.adapters.size()).all()
+    drawn = looked < 5 and "candidates" in options
+    assert torch.equal(first.scores.isnan(), second.scores.isnan()) == (not drawn)  # anew each time
 
 
 def test_costs_are_added_up(load: Callable[..., Backbone]) -> None:

@@ -14,7 +14,7 @@ from pcft import trust as trusting
 from pcft.config import strategies
 from pcft.config.loading import load
 from pcft.config.strategies import SOURCES, TOPOLOGIES, Strategy
-from pcft.trust import Predictions, distance, effective_peers, prediction_distance, score, trust
+from pcft.trust import Predictions, distance, effective_peers, looked_at, prediction_distance, score, trust
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "strategies.npz")
 
@@ -144,6 +144,60 @@ def test_ring() -> None:
     assert result[0].tolist() == pytest.approx([soft(-1, -2, -5)[0], soft(-1, -2, -5)[1], 0, 0, soft(-1, -2, -5)[2]])
     assert by_hand("fedavg", SHARES, topology="ring") == near([[1 / 3] * 3] * 3)  # three in a ring are all neighbours
     assert by_hand("fedavg", SHARES[:2], topology="ring") == near([[1 / 2] * 2] * 2)
+
+
+def test_a_peer_that_is_not_looked_at_does_not_count() -> None:
+    """Perplexities; client 0 does not look at 1, client 1 at 2; client 2 looks at itself alone."""
+    losses = torch.tensor([[2.0, 1.0, 1.0], [4.0, 5.0, 3.0], [2.0, 1.0, 1.0]]).log()
+    looked = torch.tensor([[True, False, True], [True, True, False], [False, False, True]])
+    strategy = Strategy(trust="validation")
+    scores = score(losses, strategy, looked)
+    assert torch.equal(scores.isnan(), ~looked)
+    expected = [[soft(-2, -1)[0], 0, soft(-2, -1)[1]], [*soft(-4, -5), 0], [0, 0, 1]]
+    assert trust(scores, strategy).tolist() == near(expected)
+    best = Strategy(trust="validation", topology="top_k", k=2)
+    assert trust(scores, best).tolist() == near(expected)  # the third best of client 2 would be one that it does not look at
+    shares = Strategy(trust="oracle")
+    assert trust(score(SHARES, shares, looked), shares).tolist() == near([[2 / 3, 0, 1 / 3], [0, 1, 0], [0, 0, 1]])
+
+
+def test_predictions_are_compared_with_those_looked_at_alone() -> None:
+    """Of test_predictions: client 0 looks at 1 alone, at a distance of 2.5, which is the whole row; 2 looks at 0, whose are its own."""
+    evidence = Predictions(
+        torch.tensor([[[2.0, 1.0]], [[3.0, 1.0]], [[2.0, 1.0]]]),
+        torch.tensor([[[0, 1]], [[0, 2]], [[0, 1]]]),
+        torch.tensor([[0.5], [0.0], [0.5]]),
+        vocabulary=4,
+        looked_at=torch.tensor([[True, True, False], [False, True, False], [True, False, True]]),
+    )
+    assert prediction_distance(evidence).tolist() == [[0, 2.5, 0], [2.5, 0, 0], [0, 0, 0]]  # nobody compares 1 with 2
+    strategy = Strategy(trust="predictions")
+    result = trust(score(evidence, strategy, evidence.looked_at), strategy)
+    assert result.tolist() == near([[*soft(0, -10), 0], [0, 1, 0], [0.5, 0, 0.5]])
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 99))
+def test_whom_clients_look_at(n: int, candidates: int, seed: int) -> None:
+    """At itself, and at so many others; drawn by the generator alone."""
+    strategy = Strategy(trust="validation", candidates=candidates)
+    first, same = (looked_at(strategy, n, generator=torch.Generator().manual_seed(seed)) for _ in range(2))
+    assert torch.equal(first, same)
+    assert first.diagonal().all()
+    assert first.sum(1).tolist() == [min(n, candidates + 1)] * n == [strategy.looked_at(n)] * n
+
+
+def test_candidates_are_drawn_evenly() -> None:
+    strategy = Strategy(trust="validation", candidates=2)
+    count = sum(looked_at(strategy, 6, generator=torch.Generator().manual_seed(i)).double() for i in range(2000))
+    torch.testing.assert_close(count / 2000, torch.eye(6).double() * 0.6 + 0.4, atol=0.05, rtol=0)
+
+
+def test_in_a_ring_one_looks_at_the_neighbours() -> None:
+    ring = Strategy(trust="validation", topology="ring")
+    for n in (1, 2, 3, 7):
+        looked = looked_at(ring, n, generator=torch.Generator())
+        assert torch.equal(looked, trust(torch.zeros(n, n), ring) > 0)
+        assert looked.sum(1).tolist() == [ring.looked_at(n)] * n
 
 
 def test_how_trust_is_described() -> None:

@@ -35,12 +35,20 @@ RUN = Run(
         (None, {"training": 3 * 2 * 80, "evaluation": 3 * 50}),  # before the first iteration
         ("local", {"training": 3 * 4 * 80, "evaluation": 2 * 3 * 50 + 6 * 30, "trust": 0}),  # after 3 and 6, and six pairs at the end
         ("validation", {"training": 3 * 4 * 80, "evaluation": 2 * 3 * 50 + 6 * 30, "trust": 3 * 9 * 20}),  # after 2, 4 and 6
+        ("ring", {"training": 3 * 4 * 80, "evaluation": 2 * 3 * 50 + 6 * 30, "trust": 3 * 9 * 20}),  # of three, all are neighbours
+        ("sampled", {"training": 3 * 4 * 80, "evaluation": 2 * 3 * 50 + 6 * 30, "trust": 3 * 6 * 20}),
         ("predictions", {"training": 3 * 4 * 80, "evaluation": 2 * 3 * 50 + 6 * 30, "trust": 3 * 3 * 10}),
     ],
 )
 def test_tokens_of_a_grid_by_hand(source: str | None, expected: dict[str, int]) -> None:
-    strategy = Strategy(trust=source) if source else None
+    others = {"ring": Strategy(trust="validation", topology="ring"), "sampled": Strategy(trust="validation", candidates=1)}
+    strategy = others.get(source, Strategy(trust=source)) if source else None
     assert tokens_of(dataclasses.replace(RUN, strategy=strategy), CORPUS) == Counter(expected)
+
+
+def test_the_cross_losses_of_the_first_clients_alone() -> None:
+    run = dataclasses.replace(RUN, strategy=Strategy(trust="local"), evaluation=Evaluation(interval=3, cross_clients=2))
+    assert tokens_of(run, CORPUS)["evaluation"] == 2 * 3 * 50 + 2 * 30
 
 
 def test_minutes_by_hand() -> None:

@@ -116,6 +116,8 @@ def _strategy(place: str, name: str, strategy: Strategy, problems: Problems) -> 
         _settings(place, strategy, problems)
     if strategy.k is not None:
         problems.at_least(1, strategy.k, f"{place}.k")
+    if strategy.candidates is not None:
+        problems.at_least(1, strategy.candidates, f"{place}.candidates")
     problems.positive(strategy.temperature, f"{place}.temperature")
     problems.at_least(1, strategy.kept_logits, f"{place}.kept_logits")
     if strategy.reference_windows is not None:
@@ -127,6 +129,10 @@ def _settings(place: str, strategy: Strategy, problems: Problems) -> None:
     for topology, about in TOPOLOGIES.items():
         if about.needs is not None and (getattr(strategy, about.needs) is not None) != (strategy.topology == topology):
             problems.add(f"{place}.{about.needs}", f"goes with the topology {topology}, and that topology needs it")
+    if strategy.candidates is not None and TOPOLOGIES[strategy.topology].peers is not None:
+        problems.add(
+            f"{place}.candidates", f"does not go with the topology {strategy.topology}, whose peers are fixed; leave one of them out"
+        )
     plain = Strategy(trust=strategy.trust)
     for setting in dict.fromkeys(name for source in SOURCES.values() for name in source.settings):
         if setting not in SOURCES[strategy.trust].settings and getattr(strategy, setting) != getattr(plain, setting):
@@ -179,7 +185,8 @@ def _training(place: str, experiment: Experiment, problems: Problems) -> None:
         problems.add(f"{place}.adapters.targets", "is empty; name modules, or write null for every linear module")
     for name in ("iterations", "batch_size", "accumulation", "sequence_length"):
         problems.at_least(1, getattr(training, name), f"{place}.training.{name}")
-    problems.at_least(1, experiment.evaluation.interval, f"{place}.evaluation.interval")
+    for name in ("interval", "cross_clients"):
+        problems.at_least(1, getattr(experiment.evaluation, name), f"{place}.evaluation.{name}")
     problems.positive(training.learning_rate, f"{place}.training.learning_rate")
     if training.gradient_clip is not None:
         problems.positive(training.gradient_clip, f"{place}.training.gradient_clip")

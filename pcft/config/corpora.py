@@ -68,7 +68,7 @@ class Corpus:
     categories: dict[str, Source]
     """Kinds of text: a language, a news section, code."""
     clients: int
-    """Number of clients, at most 20."""
+    """Number of clients, at most 5000."""
     mixture: Mixture = "specific"
     """specific: client i has category i modulo their number; mixed: three quarters of it and a quarter of another; matrix: as in
     `shares`; dirichlet: drawn at random, see `alpha`; natural: the source's own clients, the largest first."""

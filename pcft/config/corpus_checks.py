@@ -10,7 +10,7 @@ from pcft.config.hub import Repository
 from pcft.config.parsing import Problems
 from pcft.config.schema import Config
 
-MAX_CLIENTS = 20
+MAX_CLIENTS = 5000  # matrices of clients by clients are held whole
 OPTIONS = {"shares": "matrix", "alpha": "dirichlet", "minimum": "natural"}  # each goes with one mixture
 TURNS = ("specific", "mixed")  # mixtures in which the categories take turns
 
@@ -56,9 +56,10 @@ def check_corpus(place: str, corpus: Corpus, config: Config, problems: Problems)
 def _mixture(place: str, corpus: Corpus, problems: Problems) -> None:
     kinds, clients = len(corpus.categories), corpus.clients
     if corpus.mixture in TURNS and clients > 1 and clients % kinds:
-        allowed = ", ".join(str(n) for n in range(kinds, MAX_CLIENTS + 1, kinds))
+        nearest = " or ".join(str(n) for n in (clients - clients % kinds, clients - clients % kinds + kinds) if 0 < n <= MAX_CLIENTS)
         problems.add(
-            f"{place}.clients", f"is {clients}; the mixture '{corpus.mixture}' of {kinds} categories allows multiples of {kinds}: {allowed}"
+            f"{place}.clients",
+            f"is {clients}; the mixture '{corpus.mixture}' of {kinds} categories allows multiples of {kinds}, as {nearest}",
         )
     if corpus.mixture == "mixed" and kinds < 2:
         problems.add(f"{place}.mixture", "is mixed, which takes at least two categories")

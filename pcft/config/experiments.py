@@ -68,6 +68,8 @@ class Evaluation:
 
     interval: int = 25
     """Iterations between evaluations; the last iteration is always evaluated."""
+    cross_clients: int = 50
+    """In the end the adapters of so many clients, the first ones, are read on each other's test text; of all, if there are no more."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,9 +34,11 @@ class Topology:
 
     Attributes:
         needs: the setting without which it means nothing.
+        peers: how many clients each has to do with, oneself among them, where that is so before any score is known.
     """
 
     needs: str | None = None
+    peers: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ SOURCES = {
         "predictions", softmax=True, settings=("temperature", "variant", "kept_logits", "positions", "reference_windows")
     ),
 }
-TOPOLOGIES = {"full": Topology(), "threshold": Topology(needs="threshold"), "top_k": Topology(needs="k"), "ring": Topology()}
+TOPOLOGIES = {"full": Topology(), "threshold": Topology(needs="threshold"), "top_k": Topology(needs="k"), "ring": Topology(peers=3)}
 AGGREGATIONS = {"factors": Aggregation(), "product": Aggregation(), "share_a": Aggregation("everybody"), "freeze_a": Aggregation("fixed")}
 
 
@@ -78,6 +80,8 @@ class Strategy:
     """For the topology `threshold`: scores at or under it are dropped, but each client's two best stay."""
     k: int | None = None
     """For the topology `top_k`: how many of each client's best scores stay, oneself counted like others."""
+    candidates: int | None = None
+    """How many others a client looks at, drawn anew at each exchange; those whom it does not look at do not count. null: everybody."""
     temperature: float = 1.0
     """Scores are divided by it before the softmax."""
     variant: Literal["default", "reference"] = "default"
@@ -93,6 +97,13 @@ class Strategy:
     def whose_a(self) -> str:
         """Whose A makes a client's new one."""
         return AGGREGATIONS[self.aggregation].whose_a
+
+    def looked_at(self, clients: int) -> int:
+        """How many of so many clients each looks at, itself among them."""
+        peers = TOPOLOGIES[self.topology].peers
+        if peers is None and self.candidates is not None:
+            peers = self.candidates + 1
+        return clients if peers is None else min(peers, clients)
 
     @property
     def trained(self) -> str:
