@@ -141,18 +141,18 @@ def randomise(adapters: Adapters, seed: int = 0) -> None:
             parameter.data[client] = 0.1 * torch.randn(parameter.shape[1:], generator=generator)
 
 
-def random_corpus(folder: Path) -> Path:
-    """Write three clients' shards of random tokens, as the stage `corpus` would."""
+def random_corpus(folder: Path, clients: int = 3, size: int = 120) -> Path:
+    """Write clients' shards of `size` random tokens, as the stage `corpus` would."""
     entries = {}
-    for number, name in enumerate([*(shard_name(i, split) for i in range(3) for split in SPLITS), REFERENCE]):
-        tokens = torch.randint(400, (120,), generator=torch.Generator().manual_seed(number)).numpy()
+    for number, name in enumerate([*(shard_name(i, split) for i in range(clients) for split in SPLITS), REFERENCE]):
+        tokens = torch.randint(400, (size,), generator=torch.Generator().manual_seed(number)).numpy()
         one = np.array([1])
-        document = Documents(one.astype(np.uint64), one.astype(np.uint64), one, 120 * one, tokens)
+        document = Documents(one.astype(np.uint64), one.astype(np.uint64), one, size * one, tokens)
         shards.write(document, ["c"], folder / name, tokenizer="tiny", vocabulary=400, end_of_text=0)
-        entries[name] = {"sha256": sha256_of(folder / name), "tokens": 120}
+        entries[name] = {"sha256": sha256_of(folder / name), "tokens": size}
     write_json(
         folder / "manifest.json",
-        {"shards": entries, "vocabulary": 400, "categories": ["c"], "mixture": {"measured": [[1.0], [1.0], [1.0]]}},
+        {"shards": entries, "vocabulary": 400, "categories": ["c"], "mixture": {"measured": [[1.0]] * clients}},
     )
     return folder
 
