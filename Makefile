@@ -51,6 +51,7 @@ benchmark: $(VENV)/.dev ## measure everything in docs/performance.md and docs/co
 	python -m benchmarks.ablation
 	python -m benchmarks.exchange
 	python -m benchmarks.scaling --figure results/scaling.png
+	python -m benchmarks.clients --figure results/clients.png
 	python -m benchmarks.kernels
 	python -m benchmarks.grid
 	snakemake --cores $(CORES) results/models/smollm2-135m/manifest.json

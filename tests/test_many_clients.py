@@ -53,7 +53,7 @@ def test_a_thousand_clients(warm: Job, strategy: Strategy, looked: int) -> None:
     assert len(trust) == exchanges * CLIENTS * looked
     np.testing.assert_allclose(trust.groupby(["iteration", "client"])["trust"].sum(), 1, rtol=1e-5)
     if strategy.k is not None:
-        assert (trust.groupby(["iteration", "client"])["trust"].apply(lambda row: (row > 0).sum()) == strategy.k).all()
+        assert trust[trust["trust"] > 0].groupby(["iteration", "client"]).size().between(1, strategy.k).all()  # far worse ones round to 0
     read = {"validation": CLIENTS * looked * 32, "predictions": CLIENTS * 32, "fedavg": 0}[strategy.trust]
     tokens = json.loads((job.output / "cost.json").read_text())["tokens"]
     assert tokens == {"train": 2 * CLIENTS * WINDOW, "trust": exchanges * read, "evaluate": 2 * CLIENTS * 32 + 5 * 4 * 32}
