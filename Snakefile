@@ -12,6 +12,7 @@ if not workflow.overwrite_configfiles:
     configfile: "config.yaml"
 
 
+include: "rules/storage.smk"
 include: "rules/common.smk"
 include: "rules/models.smk"
 include: "rules/corpora.smk"

@@ -153,7 +153,7 @@ def _training(o: argparse.Namespace) -> tuple[Any, Any]:
     device = _device(o.device, o.gpu, torch.cuda.is_available)
     paths, run = (o.model, o.corpus, o.output), _settings(Run, o.settings)
     code = o.code or code_of(finetuning.__name__)
-    job = Job(run, o.seed, *paths, torch.device(device), o.tokens_per_pass, code, o.checkpoint_minutes)
+    job = Job(run, o.seed, *paths, torch.device(device), o.tokens_per_pass, code, o.checkpoint_minutes, o.base)
     return finetuning, job
 
 
@@ -196,6 +196,7 @@ def _add_training(sub: argparse.ArgumentParser) -> None:
     """Add what all training stages are told."""
     sub.add_argument("--settings", type=Path, required=True)
     sub.add_argument("--model", type=Path, required=True, help="base-model folder")
+    sub.add_argument("--base", type=Path, help="what adapters are to call the base model; the folder if left out")
     sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
     sub.add_argument("--seed", type=int, required=True)
     sub.add_argument("--threads", type=int, default=1)

@@ -109,13 +109,20 @@ def check_files(config: Config, file: str) -> None:
         raise PcftError("\n".join(f"{file}: {line}" for line in missing))
 
 
-def write_settings(config: Config, results: Path, *, overwrite: bool = True) -> None:
-    """Write the settings files that are missing or, with `overwrite`, changed; the others keep their time of change."""
+def write_settings(config: Config, results: Path, *, overwrite: bool = True) -> list[str]:
+    """Write the settings files that are missing or, with `overwrite`, changed; the others keep their time of change.
+
+    Returns:
+        the paths of those that were written, within the folder `results`.
+    """
+    written = []
     for path, content in settings_files(config, results).items():
         text = canonical(content)
         file = results / path
         if not file.exists() or (overwrite and file.read_text(encoding="utf-8") != text):
             write_text(file, text)
+            written.append(path)
+    return written
 
 
 def corpora(config: Config) -> list[tuple[str, str]]:

@@ -61,6 +61,8 @@ class Job:
     code: str
     """Hash of the code, which has no part in the work but is noted with what is made."""
     checkpoint_minutes: int = Compute.checkpoint_minutes
+    base: Path | None = None
+    """What adapters call the base model, where `model` is only a copy of it."""
 
 
 class Session:
@@ -286,10 +288,10 @@ class Session:
 
     def write_adapters(self) -> list[str]:
         """Write every client's adapter as a PEFT folder; return the files, relative to the run's folder."""
-        written = []
+        written, base = [], str(self.job.base or self.job.model)
         for client in range(self.clients):
             folder = Path("adapters", client_folder(client))
-            adapter_files.write(self.adapters, client, self.job.output / folder, base=str(self.job.model), prefix=self.backbone.prefix)
+            adapter_files.write(self.adapters, client, self.job.output / folder, base=base, prefix=self.backbone.prefix)
             written += [(folder / name).as_posix() for name in adapter_files.NAMES]
         return written
 

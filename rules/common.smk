@@ -20,10 +20,14 @@ try:
 except PcftError as error:
     raise WorkflowError(str(error)) from None
 
+if settings.runs == "finished":
+    bring([f"{folder}/manifest.json" for experiment in settings.experiments for folder in plan.runs(settings, experiment)])
+
 # Settings files are inputs of the jobs, compared by content. They are written here, not by a rule, so that changed
 # settings are noticed even where Snakemake's own records were lost; and not over those that another run may be reading.
 locked = any(Path(".snakemake/locks").glob("*"))
-plan.write_settings(settings, Path("results"), overwrite=not locked)
+bring(plan.settings_files(settings, RESULTS))
+store(plan.write_settings(settings, RESULTS, overwrite=not locked))
 
 
 def growing(first):
@@ -53,7 +57,7 @@ TRAINING = {
 
 
 # Of each experiment: the runs that tables and figures are of, and those that they are to name as missing.
-COUNTED = {experiment: plan.counted(settings, experiment, Path("results")) for experiment in settings.experiments}
+COUNTED = {experiment: plan.counted(settings, experiment, RESULTS) for experiment in settings.experiments}
 WITH_RUNS = [experiment for experiment, (found, _) in COUNTED.items() if found]
 
 
@@ -74,11 +78,11 @@ wildcard_constraints:
 
 
 def wheel_file(name):
-    return f"results/downloads/{name}.whl"
+    return local(f"results/downloads/{name}.whl")
 
 
 def repository_manifest(name):
-    return f"results/downloads/{name}/manifest.json"
+    return local(f"results/downloads/{name}/manifest.json")
 
 
 def model_of(experiment):
@@ -90,9 +94,14 @@ def corpus_of(experiment):
     return f"results/corpora/{declared.corpus}/{declared.model}"
 
 
-def runs_of(experiment, file=""):
-    """List `file`, or the folder, of the runs of an experiment that count, strategies in the order of the configuration."""
-    return [str(Path("results", folder, file)) for folder in COUNTED[experiment][0]]
+def runs_of(experiment, file):
+    """List `file` of the runs of an experiment that count, strategies in the order of the configuration."""
+    return [f"results/{folder}/{file}" for folder in COUNTED[experiment][0]]
+
+
+def run_folders(experiment):
+    """List the folders, on this machine, of the runs of an experiment that count."""
+    return [str(RESULTS / folder) for folder in COUNTED[experiment][0]]
 
 
 def run_manifests():
@@ -108,6 +117,12 @@ def missing_of(experiment):
 def runs_of_sweep(sweep, file):
     """List `file` of every run of every experiment of a sweep."""
     return [path for experiment in settings.sweeps[sweep].points.values() for path in runs_of(experiment, file)]
+
+
+def settings_of_runs(experiment):
+    """List the settings of the runs of an experiment that count, which those who read a run compare with it."""
+    folders = dict.fromkeys(str(Path(folder).parent) for folder in COUNTED[experiment][0])
+    return beside([f"results/{folder}/settings.json" for folder in folders])
 
 
 def warmup_of(wildcards):
@@ -142,4 +157,5 @@ def training_inputs(wildcards):
         "weights": ancient(f"{model_of(wildcards.experiment)}/model.safetensors"),
         "corpus": f"{corpus}/manifest.json",
         "shards": [ancient(f"{corpus}/{shard}") for shard in plan.shards(settings, settings.experiments[wildcards.experiment].corpus)],
+        "beside": beside([ancient(f"{model_of(wildcards.experiment)}/{file}") for file in MODEL_FILES]),
     }

@@ -9,6 +9,7 @@ rule figure:
         exchanges=lambda wildcards: runs_of(wildcards.experiment, "exchanges.parquet"),
         cross=lambda wildcards: runs_of(wildcards.experiment, "cross.parquet"),
         manifests=lambda wildcards: runs_of(wildcards.experiment, "manifest.json"),
+        beside=lambda wildcards: settings_of_runs(wildcards.experiment),
         corpus=lambda wildcards: f"{corpus_of(wildcards.experiment)}/manifest.json",
     output:
         pdf="results/figures/{figure}-{experiment}.pdf",
@@ -33,7 +34,7 @@ rule figure:
         runtime=growing(10),
     params:
         code=code_of("pcft.figures"),
-        runs=lambda wildcards: runs_of(wildcards.experiment),
+        runs=lambda wildcards: run_folders(wildcards.experiment),
         missing=lambda wildcards: missing_of(wildcards.experiment),
         corpus=lambda wildcards, input: Path(input.corpus).parent,
         name=lambda wildcards, output: Path(output.pdf).with_suffix(""),
@@ -50,6 +51,7 @@ rule sweep:
         trust=lambda wildcards: runs_of_sweep(wildcards.sweep, "trust.parquet"),
         exchanges=lambda wildcards: runs_of_sweep(wildcards.sweep, "exchanges.parquet"),
         manifests=lambda wildcards: runs_of_sweep(wildcards.sweep, "manifest.json"),
+        beside=lambda wildcards: [path for point in settings.sweeps[wildcards.sweep].points.values() for path in settings_of_runs(point)],
     output:
         pdf="results/figures/sweep-{sweep}.pdf",
         png=report(
@@ -75,4 +77,6 @@ rule sweep:
         code=code_of("pcft.figures"),
         name=lambda wildcards, output: Path(output.pdf).with_suffix(""),
     shell:
-        "python -m pcft sweep --settings {input.settings:q} --sweep {input.sweep:q} --results results --output {params.name:q} > {log:q} 2>&1"
+        "python -m pcft sweep --settings {input.settings:q} --sweep {input.sweep:q}"
+        f" --results {shlex.quote(str(RESULTS))} "
+        "--output {params.name:q} > {log:q} 2>&1"

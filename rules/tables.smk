@@ -5,6 +5,7 @@ rule table:
     input:
         lambda wildcards: runs_of(wildcards.experiment, "metrics.parquet"),
         manifests=lambda wildcards: runs_of(wildcards.experiment, "manifest.json"),
+        beside=lambda wildcards: settings_of_runs(wildcards.experiment),
     output:
         report(
             "results/tables/final-{experiment}.csv",
@@ -29,7 +30,7 @@ rule table:
         runtime=growing(10),
     params:
         code=code_of("pcft.tables"),
-        runs=lambda wildcards: runs_of(wildcards.experiment),
+        runs=lambda wildcards: run_folders(wildcards.experiment),
         missing=lambda wildcards: missing_of(wildcards.experiment),
         name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
     shell:

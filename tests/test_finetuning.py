@@ -207,6 +207,16 @@ def test_one_client_alone(job: Job, tmp_path: Path) -> None:
     pd.testing.assert_series_equal(alone["local"], alone["validation"])
 
 
+def test_adapters_name_the_base_model(job: Job) -> None:
+    """By its folder, or as they are told where that is only a copy; nothing else in them differs."""
+    copied = dataclasses.replace(job, base=Path("results/models/tiny"), output=job.output / "copied")
+    run(job, "fedavg")
+    run(copied, "fedavg")
+    here, there = (json.loads((one.output / "adapters/client=00/adapter_config.json").read_text()) for one in (job, copied))
+    assert here["base_model_name_or_path"] == str(job.model)
+    assert there == {**here, "base_model_name_or_path": "results/models/tiny"}
+
+
 def test_threads_are_recorded(job: Job) -> None:
     run(job, "local")
     cost = json.loads((job.output / "cost.json").read_text())

@@ -24,9 +24,9 @@ def test_settings_files_hold_what_a_job_needs_and_no_more(tiny_config: dict[str,
     }
     assert "strategies" not in files["runs/main/local/settings.json"]
     assert "seeds" not in files["runs/main/warmup/settings.json"]
-    plan.write_settings(config, tmp_path)
+    assert set(plan.write_settings(config, tmp_path)) == set(files)
     times = {path: (tmp_path / path).stat().st_mtime_ns for path in files}
-    plan.write_settings(config, tmp_path)
+    assert plan.write_settings(config, tmp_path) == []
     assert times == {path: (tmp_path / path).stat().st_mtime_ns for path in files}
 
 

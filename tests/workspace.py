@@ -73,9 +73,9 @@ class Workspace:
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout + result.stderr
 
-    def pending(self) -> dict[str, int]:
+    def pending(self, *arguments: str) -> dict[str, int]:
         """Return rule -> number of jobs that a run would start, the report aside."""
-        output = self.run("-n")
+        output = self.run("-n", *arguments)
         if "Nothing to be done" in output:
             return {}
         table = re.search(r"Job stats:\njob +count\n-+ +-+\n(.*?)\ntotal", output, re.DOTALL)
