@@ -145,10 +145,10 @@ def test_the_bucket_holds_the_same_bytes(done: Workspace, stored: Workspace, ser
 
 
 def test_what_stays_on_the_machine(stored: Workspace) -> None:
-    """Logs, copies of settings, and what is no result; nothing in the folder `results`, and no empty folders of checkpoints."""
+    """Logs, times, copies of settings, and what is no result; nothing in the folder `results`, and no empty folders of checkpoints."""
     assert not (stored.folder / "results").exists()
     copies = {path.relative_to(stored.folder / COPIES) for path in (stored.folder / COPIES).rglob("*") if path.is_file()}
-    assert {path.name for path in copies if path.parts[0] != "logs"} <= {"settings.json", "generation_config.json"}
+    assert {path.name for path in copies if path.parts[0] not in ("logs", "benchmarks")} <= {"settings.json", "generation_config.json"}
     assert not list(stored.folder.rglob("checkpoints"))
 
 
