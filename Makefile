@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 PYTEST := python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint envs/constraints.txt
 
-.PHONY: help figures test test-all test-slurm cluster reliability lint format benchmark clean
+.PHONY: help figures test test-all test-slurm cluster reliability lint format docs benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -44,6 +44,10 @@ format: $(VENV)/.dev ## format Python and Snakemake files
 	ruff check --fix .
 	snakefmt Snakefile rules
 
+docs: $(VENV)/.dev ## make the documentation in site/, to be opened in a browser
+	python -m pcft.config.reference > docs/settings.md
+	mkdocs build --strict
+
 benchmark: $(VENV)/.dev ## measure everything in docs/performance.md and docs/corpora.md, both sides of each comparison; takes hours
 	python -m benchmarks.training
 	python -m benchmarks.start
@@ -58,7 +62,7 @@ benchmark: $(VENV)/.dev ## measure everything in docs/performance.md and docs/co
 	python -m benchmarks.corpora results/models/smollm2-135m
 
 clean: ## remove the environment and everything that was made
-	rm -rf $(VENV) .snakemake
+	rm -rf $(VENV) .snakemake site
 	find results -mindepth 1 -not -name README.md -delete
 
 # Torch comes first and by itself, so that a build for this machine (CPU or CUDA) can be chosen by TORCH.
@@ -72,5 +76,5 @@ $(VENV)/.run: pyproject.toml envs/constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(PIP) --editable ".[dev,s3,slurm]"
+	$(PIP) --editable ".[dev,docs,s3,slurm]"
 	@touch $@

@@ -11,11 +11,13 @@ class Compute:
     """What a job may use; none of it changes what is computed, beyond rounding."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: a GPU if torch sees one."""
     corpus_threads: int = 4
     """Processes that tokenise, if Snakemake has that many cores."""
     warmup_threads: int = 2
+    """Threads of a warm-up."""
     finetune_threads: int = 1
-    """Several one-thread jobs side by side get more done than one job on all cores."""
+    """Threads of a run: several one-thread jobs side by side get more done than one job on all cores."""
     tokens_per_pass: int = 8192
     """Most tokens, of all clients together, in one pass through the model: halve it if memory runs out."""
     checkpoint_minutes: int = 10

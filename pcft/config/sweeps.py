@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pcft.config.corpora import Corpus
 from pcft.config.experiments import Experiment
 from pcft.config.parsing import NAME, Problems, read
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """One experiment many times over, with one setting changed: each value becomes an experiment, and all one figure."""
+
+    experiment: str
+    """Name of the entry under `experiments` to start from."""
+    setting: str
+    """What changes, as it is written in an experiment, or in its corpus after `corpus.`: adapters.rank, events.privacy, corpus.alpha."""
+    values: tuple[Any, ...] | dict[str, Any]
+    """Two values or more, or names and values; null is a setting left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +39,7 @@ class Sweep:
 def expand(values: Any, problems: Problems) -> Any:
     """Return the config file's values with an experiment for each value of each sweep.
 
-    A sweep is declared as `experiment` (that it starts from), `setting` (such as adapters.rank, events.privacy or
-    training.tokens) and `values`: a list, or names of values and these. A value of null is that of a setting left out.
-    Where the experiment has a value already, it stands for itself.
+    A sweep is declared as a `Declaration`. Where the experiment has a value already, it stands for itself.
     """
     if not isinstance(values, dict) or "sweeps" not in values:
         return values
@@ -48,7 +58,7 @@ def expand(values: Any, problems: Problems) -> Any:
 
 def _declared(place: str, sweep: Any, values: dict[str, Any], problems: Problems) -> dict[str, Any]:
     """Return the sweep's values by name; none if it is not declared as it must be."""
-    wanted = ("experiment", "setting", "values")
+    wanted = [f.name for f in fields(Declaration)]
     if not isinstance(sweep, dict) or set(sweep) != set(wanted):
         problems.add(place, f"must hold {', '.join(wanted)}, and nothing else")
         return {}
