@@ -1,7 +1,8 @@
 """Hook of MkDocs: pages and files outside docs/ in the site.
 
 Pages link to each other as a browser of the repository wants it: `../config/paper.yaml`, `docs/corpora.md`. In the site the files in
-PAGES become pages, and any other file that a page links to is there as text.
+PAGES become pages, and any other file that a page links to is there as text. A link that is called by its file's name gets the title of
+the page.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "results/README.md": "results-folder.md",
 }
+SOURCES = "source/"  # folder of the site with files of the repository
 ROOT = Path(__file__).parent.parent
 LINK = re.compile(r"(\]\(|src=\")(?![a-z]+:|#)([^)#\"]+)")  # of Markdown, and of images in HTML; not to other sites
+CALLED_BY_NAME = re.compile(r"\[(?P<name>[\w/-]+\.md)\](?=\((?P=name)[)#])")
 
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages, and the files that are linked."""
     for name, page in PAGES.items():
         files.append(File.generated(config, page, content=(ROOT / name).read_text(encoding="utf-8")))
-    linked = set()
-    for file in files.documentation_pages():
-        linked |= {target for _, target in LINK.findall(file.content_string) if (target := _in_repository(target, file.src_uri))}
-    for target in linked:
-        if (ROOT / target).is_file() and not _in_site(target).endswith(".md") and not target.startswith("docs/"):
-            files.append(File.generated(config, _in_site(target), abs_src_path=str(ROOT / target)))
+    linked = {_in_repository(link, page.src_uri) for page in files.documentation_pages() for _, link in LINK.findall(page.content_string)}
+    for path in sorted(linked):
+        if _in_site(path).startswith(SOURCES) and (ROOT / path).is_file():
+            files.append(File.generated(config, _in_site(path), abs_src_path=str(ROOT / path)))
     return files
 
 
@@ -43,7 +44,16 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         target = _in_site(_in_repository(found[2], page.file.src_uri))
         return found[1] + posixpath.relpath(target, posixpath.dirname(page.file.src_uri) or ".")
 
-    return LINK.sub(rewritten, markdown)
+    def titled(found: re.Match[str]) -> str:
+        file = ROOT / _in_repository(found["name"], page.file.src_uri)
+        return f"[{_title(file)}]" if file.exists() else found[0]
+
+    return LINK.sub(rewritten, CALLED_BY_NAME.sub(titled, markdown))
+
+
+def _title(file: Path) -> str:
+    """Return the first heading of a page."""
+    return next(line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("# ")).removeprefix("# ")
 
 
 def _in_repository(link: str, page: str) -> str:
@@ -54,4 +64,4 @@ def _in_repository(link: str, page: str) -> str:
 
 def _in_site(path: str) -> str:
     """Return where a file of the repository is in the site."""
-    return path.removeprefix("docs/") if path.startswith("docs/") else PAGES.get(path, f"source/{path}.txt")
+    return path.removeprefix("docs/") if path.startswith("docs/") else PAGES.get(path, f"{SOURCES}{path}.txt")
