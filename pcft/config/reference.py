@@ -20,7 +20,7 @@ from pcft.config.schema import Config
 from pcft.config.sweeps import Declaration, Sweep
 
 PLACEHOLDER = "NAME"  # in a path, for what the user names
-DECLARED_AS = {Sweep: Declaration}  # sections that are rewritten before they are read
+DECLARED_AS: dict[type, type] = {Sweep: Declaration}  # sections that are rewritten before they are read
 KINDS: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null", Any: "any value"}
 HEAD = """\
 # Every setting
@@ -98,7 +98,8 @@ def _table(kind: type, place: str) -> str:
             shown = _type(hints[field.name])
         else:
             target = f"{path}.{PLACEHOLDER}" if named else path
-            shown = f"{'names and ' if named else ''}[settings](#{target.replace('.', '').lower()}){' or null' if field.default is None else ''}"
+            before, after = "names and " if named else "", " or null" if field.default is None else ""
+            shown = f"{before}[settings](#{target.replace('.', '').lower()}){after}"
         rows.append("| " + " | ".join(_cell(x) for x in (f"`{field.name}`", shown, _default(field), meanings[field.name])) + " |")
     return "\n".join(rows) + "\n"
 
