@@ -14,9 +14,10 @@ from markdown_it import MarkdownIt
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("*.md"), ROOT / "results/README.md"])
 TOOLS = {"snakemake", "make", "pip", "python", "pcft", "pytest", "tail", "squeue"}
-ELSEWHERE = {  # pages whose commands or code another test file runs as a whole
-    ("docs/cluster.md", "shell"): "tests/slurm/test_slurm.py",
-    ("docs/strategies.md", "python"): "tests/test_trust.py",
+ELSEWHERE = {  # pages of which another test file runs all blocks, or those of one kind
+    "docs/cluster.md": "tests/slurm/test_slurm.py",
+    "docs/storage.md": "tests/test_storage.py",
+    "docs/strategies.md, python": "tests/test_trust.py",
 }
 MARK = re.compile(r"<!-- (tests/[\w/]+\.py) runs this -->")
 NOT_RUN = re.compile(r"<!-- not run: .+ -->")
@@ -73,7 +74,7 @@ def _of(page: Path) -> Iterator[Block]:
         kind = _kind(token.info.strip(), token.content)
         before = tokens[i - 1].content if i and tokens[i - 1].type == "html_block" else ""
         marked = MARK.search(before)
-        by = marked[1] if marked else "nobody" if NOT_RUN.search(before) else ELSEWHERE.get((name, kind))
+        by = marked[1] if marked else "nobody" if NOT_RUN.search(before) else ELSEWHERE.get(name, ELSEWHERE.get(f"{name}, {kind}"))
         following = tokens[i + 1] if i + 1 < len(tokens) else None
         shown = following is not None and following.type == "fence" and following.info.strip() == "text"
         assert token.map is not None
