@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import yaml
+from markdown_it import MarkdownIt
 
 from pcft import manifests
 from pcft.__main__ import _parser
@@ -258,14 +259,14 @@ def test_corpora_of_the_papers_code_are_declared() -> None:
 def test_each_row_of_what_runs_again_is_tested() -> None:
     page = (ROOT / "docs/reruns.md").read_text()
     rows = re.findall(
-        r"^\| .+ \| (?:settings|code|content|list of runs|set of files|not there yet|not among settings) \| `(.+)` \|$", page, re.MULTILINE
+        r"^\| .+ \| (?:settings|code|content|list of runs|set of files|not there|not among settings) \| `(.+)` \|$", page, re.MULTILINE
     )
     assert sorted(rows) == sorted(name for name, _, _ in EDITS)
 
 
 @pytest.mark.slow
 def test_the_site(tmp_path: Path) -> None:
-    """Without a warning; every code block is one there, too; and nothing comes from another place."""
+    """Without a warning; code blocks, lists and tables are what they are in the repository's browser; nothing is from elsewhere."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -273,5 +274,9 @@ def test_the_site(tmp_path: Path) -> None:
     for page in PAGES:
         name = page.relative_to(ROOT).as_posix()
         html = (tmp_path / f"{outside.get(name, page.stem)}.html").read_text()
-        assert html.count("<pre>") == sum(block.page == name for block in BLOCKS), f"{name}: a code block is not one in the site"
+        article = html.split("<article")[1].split("</article>")[0]
+        tokens = [token.type for token in MarkdownIt("gfm-like", {"linkify": False}).parse(page.read_text())]
+        for tag, kinds in (("pre", ("fence", "code_block")), ("li", ("list_item_open",)), ("table", ("table_open",))):
+            expected = sum(map(tokens.count, kinds))
+            assert len(re.findall(rf"<{tag}[ >]", article)) == expected, f"{name}: a <{tag}> is none in the site, or one too many"
         assert not re.search(r"<(?:script|img|link rel=\"?(?:stylesheet|preconnect))[^>]*(?:src|href)=\"?https?:", html), name

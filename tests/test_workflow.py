@@ -116,6 +116,27 @@ def figure_code(workspace: Workspace) -> None:
     workspace.edit("pcft/drawing/data.py", "GOLDEN = 0.68", "GOLDEN = 0.7")
 
 
+def corpus_code(workspace: Workspace) -> None:
+    workspace.edit("pcft/mixtures.py", "MAIN = 0.75", "MAIN = 0.7")
+
+
+def other_resources(workspace: Workspace) -> None:
+    config = workspace.config
+    config["compute"] |= {
+        "tokens_per_pass": 64,
+        "checkpoint_minutes": 1,
+        "gpu": 0,
+        "memory_mb": 999,
+        "runtime": 9,
+        "tokens_per_second": 9.0,
+    }
+    workspace.config = config
+
+
+def removed_figure(workspace: Workspace) -> None:
+    (workspace.folder / "results/figures/trust-other.png").unlink()
+
+
 def new_experiment(workspace: Workspace) -> None:
     config = workspace.config
     config["experiments"]["third"] = {**config["experiments"]["other"]}
@@ -155,10 +176,13 @@ EDITS: list[tuple[str, Callable[[Workspace], None], dict[str, int]]] = [
     ("records lost, then a change", forget_and_change, MAIN),
     ("comment in a module", comment, {}),
     ("training code", training_code, ALL_RUNS),
+    ("corpus code", corpus_code, {CORPUS: 1, **CARD, **ALL_RUNS}),
     ("new experiment", new_experiment, {"warmup": 1, "finetune": 1, "table": 1, "figure": EACH}),
     ("files touched", touch, {}),
     ("keys in another order", reorder_keys, {}),
     ("threads", changed("compute.finetune_threads", 2), {}),
+    ("other resources", other_resources, {}),
+    ("a figure removed", removed_figure, {"figure": 1}),
     ("strategies in another order", changed("experiments.main.strategies", ["fedavg", "local"]), {"table": 1, "figure": EACH}),
     ("a document edited", edited_document, {CORPUS: 1, **CARD, **ALL_RUNS}),
     ("a document added", added_document, {CORPUS: 1, **CARD, **ALL_RUNS}),
