@@ -42,7 +42,6 @@ UNTRIED = {  # commands within a text that are no whole commands, or not ours
     "snakemake": "a name",
     "pcft": "a name",
     "python": "a name",
-    "make": "a name",
     "python src/main.py … --trust T --dataset D --seed S": "the paper's code",
     "python src/gen_dataset.py --dataset NAME": "the paper's code",
     "python ./src/gen_dataset.py <dataset_name>": "the paper's code",
