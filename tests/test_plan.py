@@ -43,6 +43,7 @@ def test_every_setting_of_a_section_reaches_a_job(tiny_config: dict[str, Any]) -
         "temperature": 0.5,
         "threshold": None,
         "variant": "default",
+        "candidates": None,
         "kept_logits": 100,
         "aggregation": "factors",
         "positions": None,
