@@ -34,6 +34,8 @@ localrules:
     wheel,
     repository,
     table,
+    costs,
+    overview,
     figure,
     sweep,
     report,

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pcft import __version__, gpus, manifests
+from pcft import __version__, gpus, manifests, report_commands
 from pcft.config.compute import Compute
 from pcft.config.parsing import Problems, read
 from pcft.errors import FULL, PcftError, first_line
@@ -269,6 +269,8 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("card", _card, "Tell what a corpus is made of, as CSV, Markdown and LaTeX.")
     sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
+
+    report_commands.add(command)
 
     sub = command("verify", _verify, "Compare everything that was made with its manifests.", writes=False)
     sub.add_argument("--results", type=Path, default=Path("results"), help="folder of results")

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from pcft import pages
 from pcft.files import write_text
 from pcft.layout import REFERENCE, SPLITS, client_folder, shard_name
 from pcft.shards import read_manifest
@@ -18,7 +19,7 @@ NOTE = "Duplicates are exact ones, white space folded, and were left out; tokens
 
 
 def build(corpus: Path, output: Path) -> None:
-    """Write `output` with the endings .csv and .tex (sources), and .md (sources and clients).
+    """Write `output` with the endings .csv and .tex (sources), and .md and .html (sources and clients).
 
     Raises:
         PcftError: the corpus has no readable manifest.
@@ -30,6 +31,7 @@ def build(corpus: Path, output: Path) -> None:
     write_text(output.with_name(f"{output.name}.md"), "\n\n".join([*parts, NOTE]) + "\n")
     latex = tabulate(origins.values.tolist(), origins.columns.tolist(), tablefmt="latex_booktabs", disable_numparse=True)
     write_text(output.with_name(f"{output.name}.tex"), f"% {NOTE}\n{latex}\n")
+    pages.write(output)
 
 
 def _cells(table: pd.DataFrame) -> list[list[str]]:

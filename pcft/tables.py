@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
+from pcft import pages
 from pcft.files import write_text
 from pcft.statistics import (
     Estimate,
@@ -59,7 +60,7 @@ def summary(metrics: pd.DataFrame) -> dict[str, dict[str, Estimate | None]]:
 
 
 def build(runs: Sequence[Path], output: Path, missing: Sequence[str] = ()) -> None:
-    """Write `output` with the endings .csv (numbers), .md and .tex (rounded, for reading); poisoned clients do not count.
+    """Write `output` with the endings .csv (numbers), .md, .tex and .html (rounded, for reading); poisoned clients do not count.
 
     Args:
         runs: folders.
@@ -78,6 +79,7 @@ def build(runs: Sequence[Path], output: Path, missing: Sequence[str] = ()) -> No
     write_text(output.with_name(f"{output.name}.md"), tabulate(rows, header, tablefmt="github", disable_numparse=True) + f"\n\n{note}\n")
     latex = tabulate(rows, header, tablefmt="latex_booktabs", disable_numparse=True).replace("±", r"$\pm$")
     write_text(output.with_name(f"{output.name}.tex"), f"% {note}\n{latex}\n")
+    pages.write(output, runs)
 
 
 def _without_runs(runs: Sequence[Path], missing: Sequence[str]) -> list[str]:

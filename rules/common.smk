@@ -61,6 +61,9 @@ COUNTED = {experiment: plan.counted(settings, experiment, RESULTS) for experimen
 WITH_RUNS = [experiment for experiment, (found, _) in COUNTED.items() if found]
 
 
+FORMATS = ["csv", "md", "tex", "html"]
+
+
 def any_of(names):
     return "|".join(map(re.escape, names))
 
@@ -132,10 +135,8 @@ def warmup_of(wildcards):
 
 
 def table_files():
-    final = expand("results/tables/final-{experiment}.{format}", experiment=WITH_RUNS, format=["csv", "md", "tex"])
-    return final + expand(
-        "results/tables/corpus-{corpus}.{format}", corpus=map("-".join, plan.corpora(settings)), format=["csv", "md", "tex"]
-    )
+    tables = expand("results/tables/{table}-{experiment}.{format}", table=["final", "costs"], experiment=WITH_RUNS, format=FORMATS)
+    return tables + expand("results/tables/corpus-{corpus}.{format}", corpus=map("-".join, plan.corpora(settings)), format=FORMATS)
 
 
 def figure_files():

@@ -47,9 +47,16 @@ for corpus, tokenizer in plan.declared_corpora(settings):
             report(
                 f"results/tables/corpus-{corpus}-{tokenizer}.csv",
                 caption="captions/corpus-table.rst",
-                category="Corpora",
+                category="5 Corpora",
                 subcategory=corpus,
-                labels={"what": "sources and licences"},
+                labels={"what": "data card", "as": "CSV file"},
+            ),
+            page=report(
+                f"results/tables/corpus-{corpus}-{tokenizer}.html",
+                caption="captions/corpus-table.rst",
+                category="5 Corpora",
+                subcategory=corpus,
+                labels={"what": "data card", "as": "table"},
             ),
             markdown=f"results/tables/corpus-{corpus}-{tokenizer}.md",
             latex=f"results/tables/corpus-{corpus}-{tokenizer}.tex",
@@ -84,9 +91,9 @@ for corpus, tokenizer in plan.declared_corpora(settings):
             png=report(
                 f"results/figures/mixture-{corpus}-{tokenizer}.png",
                 caption="captions/corpus-figure.rst",
-                category="Corpora",
+                category="5 Corpora",
                 subcategory=corpus,
-                labels={"what": "mixture"},
+                labels={"what": "mixture", "as": "figure"},
             ),
         log:
             f"results/logs/figure/mixture-{corpus}-{tokenizer}.log",

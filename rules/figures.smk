@@ -1,5 +1,8 @@
 # Figures of an experiment.
 
+# Where the report shows those that are not results.
+CATEGORIES = {**dict.fromkeys(["trust", "trust-history", "peers", "cross"], "2 Trust"), "costs": "3 Costs"}
+
 
 rule figure:
     input:
@@ -16,9 +19,9 @@ rule figure:
         png=report(
             "results/figures/{figure}-{experiment}.png",
             caption="captions/figure.rst",
-            category="Figures",
+            category=lambda wildcards: CATEGORIES.get(wildcards.figure, "1 Results"),
             subcategory="{experiment}",
-            labels={"figure": "{figure}"},
+            labels={"what": "{figure}", "as": "figure"},
         ),
     log:
         "results/logs/figure/{figure}-{experiment}.log",
@@ -57,9 +60,8 @@ rule sweep:
         png=report(
             "results/figures/sweep-{sweep}.png",
             caption="captions/sweep.rst",
-            category="Figures",
-            subcategory="{sweep}",
-            labels={"figure": "sweep"},
+            category="4 Sweeps",
+            labels={"what": "{sweep}", "as": "figure"},
         ),
     log:
         "results/logs/figure/sweep-{sweep}.log",

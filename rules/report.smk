@@ -1,11 +1,39 @@
-# Snakemake's own report over everything made so far. It needs no lock, for it only reads.
+# Snakemake's own report over everything made so far, and what its first page says. It needs no lock, for it only reads.
+
+
+rule overview:
+    input:
+        table_files(),
+        settings=expand("results/runs/{experiment}/settings.json", experiment=WITH_RUNS),
+    output:
+        local("results/overview.html"),  # the report looks for it here
+    log:
+        "results/logs/overview.log",
+    benchmark:
+        "results/benchmarks/overview.tsv"
+    retries: 0
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=code_of("pcft.overview"),
+        experiments=WITH_RUNS,
+        results=RESULTS,
+    shell:
+        "python -m pcft overview --results {params.results:q} --experiments {params.experiments:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule report:
     input:
         table_files(),
         figure_files(),
+        overview=local("results/overview.html"),
         captions=on_this_machine(sorted(Path(workflow.basedir, "rules/captions").glob("*.rst"))),
+        looks=on_this_machine([Path(workflow.basedir, "rules/captions/report.css")]),
     output:
         "results/report.html",
     log:
@@ -25,4 +53,5 @@ rule report:
         configs=["--configfile", *workflow.overwrite_configfiles] if workflow.overwrite_configfiles else [],
         overrides=(["--config", *workflow.config_settings.config_args] if workflow.config_settings.config_args else []) + STORAGE_ARGUMENTS,
     shell:
-        "snakemake tables figures --snakefile {params.snakefile:q} {params.configs:q} {params.overrides:q} --nolock --cores 1 --report {output:q} > {log:q} 2>&1"
+        "snakemake tables figures results/overview.html --snakefile {params.snakefile:q} {params.configs:q} {params.overrides:q} --nolock --cores 1"
+        " --report {output:q} --report-stylesheet {input.looks:q} > {log:q} 2>&1"

@@ -19,12 +19,16 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DECLARED = {r.name: r.specifier for r in map(Requirement, PROJECT["dependencies"])}
 ON_CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+IMPORTED = {"markdown-it-py": "markdown_it"}
 LAZY = {"pcft.seeding": {"torch"}}  # imported by the function that needs it, which corpora do not call
-STAGES = {
-    "text": ["wheels", "repositories", "corpora"],
-    "training": ["models", "finetuning"],
-    "figures": ["tables", "corpus_tables", "figures"],
-}
+ENVIRONMENTS = sorted(file.stem for file in (ROOT / "envs").glob("*.yaml"))
+UNSEEN = {"python", "pip", "accelerate", "pygments"}  # called by wheels, transformers and Snakemake's report
+RULES = [
+    (re.findall(r'"\.\./envs/(.+?)\.yaml"', rule)[0], re.findall(r'"(?:exec )?(?:python -m pcft )?(\w+) ', rule.partition("shell:")[2])[0])
+    for file in sorted((ROOT / "rules").glob("*.smk"))
+    for rule in re.split(r"^ *rule\b.*:$", file.read_text(), flags=re.MULTILINE)[1:]
+]
+"""Of each rule: its environment, and the subcommand that it runs, or `snakemake`."""
 
 
 def requirements(name: str) -> list[Requirement]:
@@ -35,27 +39,91 @@ def requirements(name: str) -> list[Requirement]:
     return found
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_bounds_are_the_packages(name: str) -> None:
     for requirement in requirements(name):
         expected = PROJECT["requires-python"] if requirement.name == "python" else str(DECLARED[requirement.name])
         assert str(requirement.specifier) == expected, requirement
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_environment_holds_what_its_stages_import(name: str) -> None:
-    there = {requirement.name for requirement in requirements(name)}
-    for module in set().union(*(provenance.modules_of(f"pcft.{stage}") for stage in STAGES[name])):
-        for node in ast.walk(provenance._tree(module)):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            tops = {n.partition(".")[0] for n in names} - set(sys.stdlib_module_names) - {"pcft", ""} - LAZY.get(module, set())
-            assert tops <= there, f"{module} imports {tops - there}, which envs/{name}.yaml lacks"
+def imported(tree: ast.AST) -> set[str]:
+    """Return all names that are imported somewhere in a piece of code."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def subcommands() -> dict[str, set[str]]:
+    """Return subcommand -> what the functions import that it calls, by the pairs of a name and a function that the command line has."""
+    result: dict[str, set[str]] = {}
+    for module in provenance.modules_of("pcft.__main__"):
+        tree = provenance._tree(module)
+        functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+        for node in ast.walk(tree):
+            match node.args if isinstance(node, ast.Call) else node.elts if isinstance(node, ast.Tuple) else []:
+                case [ast.Constant(value=str(command)), ast.Name(id=name), *_] if name in functions:
+                    called = {n.id for n in ast.walk(functions[name]) if isinstance(n, ast.Name)} & set(functions)
+                    result[command] = set().union(*(imported(functions[each]) for each in (name, *called)))
+    return result
+
+
+def loaded(module: str) -> set[str]:
+    """Return all modules of the package that importing `module` imports, by statements outside functions."""
+    seen, waiting = set(), {module}
+    while waiting:
+        seen |= waiting
+        names = set().union(
+            *(imported(node) for one in waiting for node in provenance._tree(one).body if not isinstance(node, ast.FunctionDef))
+        )
+        waiting = {name for name in names if name.startswith("pcft.") and provenance._source(name)} - seen
+    return seen
+
+
+def needed(command: str) -> dict[str, set[str]]:
+    """Return module -> what it imports from other packages, for all modules that a subcommand runs."""
+    if command == "snakemake":
+        return {"Snakefile": {"snakemake"}}
+    names = {
+        module: set().union(*(imported(n) for n in provenance._tree(module).body if not isinstance(n, ast.FunctionDef)))
+        for module in loaded("pcft.__main__")
+    }
+    names[command] = subcommands()[command]
+    stages = {name for name in names[command] if name.startswith("pcft.") and provenance._source(name)}
+    for module in set().union(*map(provenance.modules_of, stages)):
+        names[module] = imported(provenance._tree(module)) - LAZY.get(module, set())
+    return {module: {n.partition(".")[0] for n in found} - set(sys.stdlib_module_names) - {"pcft"} for module, found in names.items()}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_environment_holds_what_its_rules_import(name: str) -> None:
+    there = {IMPORTED.get(requirement.name, requirement.name) for requirement in requirements(name)}
+    for command in {command for environment, command in RULES if environment == name}:
+        for module, packages in needed(command).items():
+            assert packages <= there, f"{command}: {module} imports {packages - there}, which envs/{name}.yaml lacks"
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_environment_holds_nothing_else(name: str) -> None:
+    used = [packages for environment, command in RULES if environment == name for packages in needed(command).values()]
+    assert {IMPORTED.get(requirement.name, requirement.name) for requirement in requirements(name)} - UNSEEN <= set().union(*used)
+
+
+def test_every_rule_runs_a_known_command() -> None:
+    commands = {command for _, command in RULES}
+    assert commands <= {*subcommands(), "snakemake"}
+    assert {"wheel", "repository", "model", "corpus", "warmup", "finetune", "table", "costs", "card", "figure", "overview"} < commands
+    assert needed("finetune")["pcft.lora"] == {"torch", "transformers"}
+    assert needed("finetune")["finetune"] == {"torch"}
+    assert needed("wheel").keys() & {"pcft.lora", "pcft.tables"} == set()
 
 
 def test_rules_name_environments_that_exist() -> None:
     named = {m for file in (ROOT / "rules").glob("*.smk") for m in re.findall(r'"\.\./envs/(.+?)\.yaml"', file.read_text())}
-    assert named == set(STAGES)
+    assert named == set(ENVIRONMENTS)
     for file in (ROOT / "rules").glob("*.smk"):
         text = file.read_text()
         for keyword in ("log", "benchmark", "conda", "threads", "resources", "shell"):
