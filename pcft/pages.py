@@ -17,9 +17,9 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <title>{title}</title>
 <style>
-body {{ font: 15px/1.5 system-ui, sans-serif; color: #1e293b; margin: 1.5rem; }}
-table {{ border-collapse: collapse; margin-bottom: 1.5rem; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: 0.25rem 0.7rem; text-align: left; vertical-align: top; border-bottom: 1px solid #e2e8f0; }}
+body {{ font: 14px/1.5 system-ui, sans-serif; color: #1e293b; margin: 1.5rem; }}
+table {{ border-collapse: collapse; margin-bottom: 1.5rem; font-size: 13px; font-variant-numeric: tabular-nums; }}
+th, td {{ padding: 0.2rem 0.5rem; text-align: left; vertical-align: top; border-bottom: 1px solid #e2e8f0; }}
 th {{ border-bottom: 2px solid #475569; }}
 tr:hover td {{ background: #f1f5f9; }}
 p {{ max-width: 60rem; }}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 import tomllib
@@ -57,6 +58,7 @@ def imported(tree: ast.AST) -> set[str]:
     return found
 
 
+@functools.cache
 def subcommands() -> dict[str, set[str]]:
     """Return subcommand -> what the functions import that it calls, by the pairs of a name and a function that the command line has."""
     result: dict[str, set[str]] = {}
@@ -83,6 +85,7 @@ def loaded(module: str) -> set[str]:
     return seen
 
 
+@functools.cache
 def needed(command: str) -> dict[str, set[str]]:
     """Return module -> what it imports from other packages, for all modules that a subcommand runs."""
     if command == "snakemake":

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.workflow
 
 CORPUS = "corpus_places_tiny"
 EACH = len(FIGURES)  # figures of an experiment
-ALL_RUNS = {"warmup": 2, "finetune": 3, "table": 2, "figure": 2 * EACH}
+ALL_RUNS = {"warmup": 2, "finetune": 3, "table": 2, "costs": 2, "figure": 2 * EACH}
 
 
 def test_contract(done: Workspace) -> None:
@@ -52,9 +52,9 @@ def test_contract(done: Workspace) -> None:
     settings = json.loads((results / "runs/main/settings.json").read_text())
     assert settings["experiment"]["training"]["learning_rate"] == 2e-3
     assert list(settings) == sorted(settings)
-    for ending in ("csv", "md", "tex"):
-        assert (results / f"tables/final-main.{ending}").exists()
-        assert (results / f"tables/corpus-places-tiny.{ending}").exists()
+    for table in ("final-main", "costs-main", "corpus-places-tiny"):
+        for ending in ("csv", "md", "tex", "html"):
+            assert (results / f"tables/{table}.{ending}").exists()
     for figure in [*(f"{name}-main" for name in FIGURES), "mixture-places-tiny"]:
         for ending in ("pdf", "png"):
             assert (results / f"figures/{figure}.{ending}").stat().st_size > 5000
@@ -163,11 +163,15 @@ def other_model(workspace: Workspace) -> None:
 
 
 CARD = {"card_places_tiny": 1, "mixture_places_tiny": 1}
-MAIN = {"warmup": 1, "finetune": 2, "table": 1, "figure": EACH}
+MAIN = {"warmup": 1, "finetune": 2, "table": 1, "costs": 1, "figure": EACH}
 EDITS: list[tuple[str, Callable[[Workspace], None], dict[str, int]]] = [
     ("figure style", changed("figures.font_size", 9), {"figure": 2 * EACH, "mixture_places_tiny": 1}),
     ("figure code", figure_code, {"figure": 2 * EACH, "mixture_places_tiny": 1}),
-    ("new strategy", changed("experiments.main.strategies", ["local", "fedavg", "oracle"]), {"finetune": 1, "table": 1, "figure": EACH}),
+    (
+        "new strategy",
+        changed("experiments.main.strategies", ["local", "fedavg", "oracle"]),
+        {"finetune": 1, "table": 1, "costs": 1, "figure": EACH},
+    ),
     ("new seed", changed("experiments.main.seeds", [1, 2]), {**MAIN}),
     ("learning rate", changed("experiments.main.training.learning_rate", 1e-3), MAIN),
     ("token budget", changed("corpora.places.tokens.train", 390), {CORPUS: 1, **CARD, **ALL_RUNS}),
@@ -177,13 +181,13 @@ EDITS: list[tuple[str, Callable[[Workspace], None], dict[str, int]]] = [
     ("comment in a module", comment, {}),
     ("training code", training_code, ALL_RUNS),
     ("corpus code", corpus_code, {CORPUS: 1, **CARD, **ALL_RUNS}),
-    ("new experiment", new_experiment, {"warmup": 1, "finetune": 1, "table": 1, "figure": EACH}),
+    ("new experiment", new_experiment, {"warmup": 1, "finetune": 1, "table": 1, "costs": 1, "figure": EACH}),
     ("files touched", touch, {}),
     ("keys in another order", reorder_keys, {}),
     ("threads", changed("compute.finetune_threads", 2), {}),
     ("other resources", other_resources, {}),
     ("a figure removed", removed_figure, {"figure": 1}),
-    ("strategies in another order", changed("experiments.main.strategies", ["fedavg", "local"]), {"table": 1, "figure": EACH}),
+    ("strategies in another order", changed("experiments.main.strategies", ["fedavg", "local"]), {"table": 1, "costs": 1, "figure": EACH}),
     ("a document edited", edited_document, {CORPUS: 1, **CARD, **ALL_RUNS}),
     ("a document added", added_document, {CORPUS: 1, **CARD, **ALL_RUNS}),
     ("another model in the folder", other_model, {"model": 1, CORPUS: 1, **CARD, **ALL_RUNS}),
@@ -224,7 +228,7 @@ def test_variants_and_a_sweep(workspace: Workspace) -> None:
     values = {"nobody": None, "flip": {"clients": [0], "attack": "flip"}}
     config["sweeps"] = {"attacks": {"experiment": "other", "setting": "events.poison", "values": values}}
     workspace.config = config
-    assert workspace.pending() == {"warmup": 2, "finetune": 3, "table": 2, "figure": 2 * EACH, "sweep": 1}
+    assert workspace.pending() == {"warmup": 2, "finetune": 3, "table": 2, "costs": 2, "figure": 2 * EACH, "sweep": 1}
     outputs = set(workspace.pending_outputs())
     assert outputs == {*("main/warmup-frozen-a/seed=1", "main/fixed/seed=1", "main/exact/seed=1")} | {
         *("attacks-flip/warmup/seed=1", "attacks-flip/local/seed=1")
@@ -232,7 +236,10 @@ def test_variants_and_a_sweep(workspace: Workspace) -> None:
     workspace.run()
     assert workspace.pending() == {}
     assert (workspace.folder / "results/figures/sweep-attacks.pdf").stat().st_size > 5000
-    assert "sweep-attacks.png" in (workspace.folder / "results/report.html").read_text()
+    report = (workspace.folder / "results/report.html").read_text()
+    assert "sweep-attacks.png" in report
+    assert r"href=\"runs/attacks-flip/local/seed=1/\"" in report  # in the caption
+    assert 'href="../runs/main/warmup-frozen-a/seed=1/"' in (workspace.folder / "results/tables/costs-main.html").read_text()
 
 
 def test_a_config_file_replaces_the_default_whole(workspace: Workspace) -> None:
