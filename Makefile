@@ -19,7 +19,7 @@ figures: $(VENV)/.run ## install, then make every table, figure and the report o
 test: $(VENV)/.dev ## install, then run the fast tests
 	$(PYTEST)
 
-test-all: $(VENV)/.dev ## run all tests but those on Slurm: also those that run Snakemake, the packaged model, and a GPU where there is one
+test-all: $(VENV)/.dev ## run all tests but those on Slurm: also those that run Snakemake, the packaged model, and a browser or GPU where there is one
 	$(PYTEST) -m "not slurm"
 
 test-slurm: $(VENV)/.dev ## install and start a Slurm cluster (root on Debian), and run the tests that need one; about ten minutes

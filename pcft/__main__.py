@@ -251,7 +251,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "finetune":
             sub.add_argument("--warmup", type=Path, required=True, help="output folder of the warm-up")
 
-    sub = command("table", _table, "Summarise runs as CSV, Markdown and LaTeX.")
+    sub = command("table", _table, "Summarise runs as CSV, Markdown, LaTeX and HTML.")
     sub.add_argument("--runs", type=Path, nargs="+", required=True, help="output folders of runs")
     sub.add_argument("--missing", nargs="*", default=[], help="runs that are not there, to be named, such as weights/seed=2")
 
@@ -267,7 +267,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--sweep", type=Path, required=True, help="settings of the sweep")
     sub.add_argument("--results", type=Path, required=True, help="folder of results, in which the runs are")
 
-    sub = command("card", _card, "Tell what a corpus is made of, as CSV, Markdown and LaTeX.")
+    sub = command("card", _card, "Tell what a corpus is made of, as CSV, Markdown, LaTeX and HTML.")
     sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
 
     report_commands.add(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pcft.files import write_text
 from pcft.layout import REFERENCE, SPLITS, client_folder, shard_name
 from pcft.shards import read_manifest
 
+MEANT = re.compile(r"[\\`*|\[\]]|(?<!\w)_|_(?!\w)")  # characters with a meaning in Markdown
 NOTE = "Duplicates are exact ones, white space folded, and were left out; tokens are those that clients and the reference set have."
 
 
@@ -39,8 +41,8 @@ def _cells(table: pd.DataFrame) -> list[list[str]]:
 
 
 def _escaped(row: Iterable[object]) -> list[str]:
-    """Return cells that keep to themselves in Markdown."""
-    return [html.escape(" ".join(str(cell).split()), quote=False).replace("|", r"\|") for cell in row]
+    """Return cells that keep to themselves in Markdown, and look there as they are."""
+    return [MEANT.sub(r"\\\g<0>", html.escape(" ".join(str(cell).split()), quote=False)) for cell in row]
 
 
 def sources(manifest: dict[str, Any]) -> pd.DataFrame:

@@ -47,7 +47,7 @@ def write(table: Path, runs: Sequence[Path] = ()) -> None:
 
 def fragment(text: str, runs: Sequence[Path], folder: Path) -> str:
     """Return Markdown as HTML in which table rows of a strategy, or of a strategy and seed, link to its runs as seen from `folder`."""
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "link", "autolink"])
     tokens = markdown.parse(text)
     links = dict(_links(runs, folder))
     for row in _rows(tokens):

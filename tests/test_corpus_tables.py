@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from pcft import corpora, corpus_tables, figures
+from pcft import corpora, corpus_tables, figures, pages
 from pcft.config.corpora import CorpusJob, Source
 from pcft.config.figures import Figures
 from pcft.errors import PcftError
@@ -32,6 +34,9 @@ def test_what_a_corpus_is_made_of(job: CorpusJob, texts: Path, model_folders: di
     assert "301 tokens" in markdown
     assert markdown.count("0.751") == 3
     assert "toprule" in (tmp_path / "card.tex").read_text()
+    page = (tmp_path / "card.html").read_text()
+    assert f"<td>files {texts}/sea/*.txt</td>" in page
+    assert "<td>client=02</td>" in page
 
 
 def test_odd_names(job: CorpusJob, model_folders: dict[str, Path], tmp_path: Path) -> None:
@@ -46,6 +51,13 @@ def test_odd_names(job: CorpusJob, model_folders: dict[str, Path], tmp_path: Pat
     assert any("share of train" in line for line in lines)
     figures.build("mixture", [], tmp_path / "c", Figures(), tmp_path / "mixture")
     assert (tmp_path / "mixture.pdf").exists()
+
+
+def test_cells_look_as_they_are() -> None:
+    odd = ["a/*.txt b/*.txt", "_all_ my_file", r"\input", "`x` [y](z) ![w](v)", "<b>"]
+    row = "|".join(corpus_tables._escaped(odd))
+    shown = re.findall("<td>(.*)</td>", pages.fragment(f"|1|2|3|4|5|\n|-|-|-|-|-|\n|{row}|", [], Path()))
+    assert [html.unescape(cell) for cell in shown] == odd
 
 
 def test_no_corpus(tmp_path: Path) -> None:

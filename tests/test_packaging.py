@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -80,16 +81,37 @@ def test_commands_work_outside_the_checkout(wheel: Path, done: Workspace, tmp_pa
     assert (elsewhere / "trust.pdf").read_bytes() == (results / "figures/trust-main.pdf").read_bytes()
 
 
+@pytest.mark.workflow
+@pytest.mark.parametrize("config", ["config.yaml", "config/paper.yaml"])
+def test_the_image_holds_what_the_workflow_reads(config: str, tmp_path: Path) -> None:
+    """Docker cannot run everywhere; what its image would hold can be laid out here."""
+    for *sources, target in instructions("COPY"):
+        for source in sources:
+            place = tmp_path / (source if target == "./" else target)
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, place, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / source, place)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+    environment |= {"PYTHONPATH": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}"}
+    command = [sys.executable, "-m", "snakemake", *instructions("CMD")[0], "-n", "--configfile", config]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "finetune" in result.stdout
+
+
 def instructions(name: str) -> list[list[str]]:
     """Return the words of each instruction `name` of the Dockerfile."""
     text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
-    return [shlex.split(line)[1:] for line in text.splitlines() if line.split(" ")[0] == name]
+    found = [line.partition(" ")[2] for line in text.splitlines() if line.split(" ")[0] == name]
+    return [json.loads(words) if words.startswith("[") else shlex.split(words) for words in found]
 
 
 def test_the_image_has_what_it_copies() -> None:
     ignored = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
     assert ignored[0] == "*"
     let_in = {line.removeprefix("!") for line in ignored if line.startswith("!")}
+    assert set(BUILT_FROM) <= {source for *sources, _ in instructions("COPY") for source in sources}
     copied = {source for *sources, _ in instructions("COPY") for source in sources}
     assert all((ROOT / source).exists() for source in copied | let_in)
     assert {source.partition("/")[0] for source in copied} == let_in

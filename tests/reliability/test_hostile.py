@@ -176,6 +176,7 @@ def test_texts_with_meaning_to_a_shell_or_a_browser(done: Workspace, workspace: 
     assert {path for path in workspace.folder.parent.rglob("*") if workspace.folder not in path.parents} == outside
     assert script in (workspace.folder / "results/tables/corpus-places-tiny.csv").read_text()
     assert script not in (workspace.folder / "results/tables/corpus-places-tiny.md").read_text()
+    assert script not in (workspace.folder / "results/tables/corpus-places-tiny.html").read_text()
     reports = [(place.folder / "results/report.html").read_text() for place in (done, workspace)]
     for tag in ("<script", "</script", "<img", "alert("):
         assert reports[0].count(tag) == reports[1].count(tag), tag

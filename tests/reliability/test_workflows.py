@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
+import re
 import signal
 import subprocess
 import time
@@ -23,7 +24,7 @@ from tests.workspace import Workspace
 pytestmark = pytest.mark.workflow
 
 Tally = Callable[..., None]
-UNEQUAL = ("cost.json", "report.html")  # they tell times
+UNEQUAL = re.compile(r".*/cost\.json|report\.html|overview\.html|tables/costs-.*")  # they tell times
 MAIN = "results/runs/main/warmup/settings.json"
 ASIDE = ("logs", "benchmarks", "downloads")
 
@@ -31,8 +32,8 @@ ASIDE = ("logs", "benchmarks", "downloads")
 def made(workspace: Workspace, *endings: str) -> dict[str, bytes]:
     """Return all results whose bytes are promised, by path; with the given endings if there are any."""
     results = workspace.folder / "results"
-    files = (path for path in results.rglob("*") if path.is_file() and path.name not in UNEQUAL)
-    named = {str(path.relative_to(results)): path for path in files if path.relative_to(results).parts[0] not in ASIDE}
+    found = {str(path.relative_to(results)): path for path in results.rglob("*") if path.is_file()}
+    named = {name: path for name, path in found.items() if name.partition("/")[0] not in ASIDE and not UNEQUAL.fullmatch(name)}
     return {name: path.read_bytes() for name, path in sorted(named.items()) if not endings or path.suffix in endings}
 
 
