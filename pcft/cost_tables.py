@@ -66,9 +66,9 @@ def ledger(runs: Sequence[Path]) -> pd.DataFrame:
     """Return a row a warm-up and run: strategy, seed, counts, seconds, memory, device, versions; of a run also the hash of its code."""
     shared: dict[Path, dict[str, Any]] = {}
     own = []
-    for run, warmup in zip(runs, map(_warmup_of, runs), strict=True):
+    for run in runs:
         verify(run)
-        cost = _read(run / "cost.json")
+        cost, warmup = _read(run / "cost.json"), _warmup_of(run)
         shared.setdefault(warmup, _row(warmup, cost["warmup"]))
         own.append({**_row(run, cost), "code": read(run)["made_with"].get("code")})
     return pd.DataFrame([*shared.values(), *own])

@@ -53,5 +53,5 @@ rule report:
         configs=["--configfile", *workflow.overwrite_configfiles] if workflow.overwrite_configfiles else [],
         overrides=(["--config", *workflow.config_settings.config_args] if workflow.config_settings.config_args else []) + STORAGE_ARGUMENTS,
     shell:
-        "snakemake tables figures results/overview.html --snakefile {params.snakefile:q} {params.configs:q} {params.overrides:q} --nolock --cores 1"
+        "snakemake tables figures --snakefile {params.snakefile:q} {params.configs:q} {params.overrides:q} --nolock --cores 1"
         " --report {output:q} --report-stylesheet {input.looks:q} > {log:q} 2>&1"
