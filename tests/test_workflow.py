@@ -238,7 +238,7 @@ def test_variants_and_a_sweep(workspace: Workspace) -> None:
     assert (workspace.folder / "results/figures/sweep-attacks.pdf").stat().st_size > 5000
     report = (workspace.folder / "results/report.html").read_text()
     assert "sweep-attacks.png" in report
-    assert r"href=\"runs/attacks-flip/local/seed=1/\"" in report  # in the caption
+    assert r"of <em>attacks-flip</em>: <a class=\"reference external\" href=\"runs/attacks-flip/local/seed=1/\">" in report
     assert 'href="../runs/main/warmup-frozen-a/seed=1/"' in (workspace.folder / "results/tables/costs-main.html").read_text()
 
 
