@@ -61,7 +61,7 @@ rule runs:
 rule tables:
     input:
         table_files(),
-        "results/overview.html",
+        local("results/overview.html"),
 
 
 rule figures:
