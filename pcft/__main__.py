@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pcft import __version__, gpus, manifests, report_commands
+from pcft import __version__, gpus, manifests, report_commands, watching
 from pcft.config.compute import Compute
 from pcft.config.parsing import Problems, read
 from pcft.errors import FULL, PcftError, first_line
@@ -271,6 +271,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
 
     report_commands.add(command)
+    watching.add(command)
 
     sub = command("verify", _verify, "Compare everything that was made with its manifests.", writes=False)
     sub.add_argument("--results", type=Path, default=Path("results"), help="folder of results")

@@ -14,6 +14,7 @@ from typing import Any
 from pcft import checkpoints, runs
 from pcft.errors import DivergedError, PcftError
 from pcft.interruption import Interrupted, listen
+from pcft.journal import Journal
 from pcft.runs import METRICS, STATE, TABLES
 from pcft.session import Job, Session
 
@@ -25,15 +26,16 @@ def warmup(job: Job) -> None:
         PcftError: something it needs is missing, damaged or does not fit; DivergedError if a loss is not finite.
         Interrupted: it was asked to stop; the next call goes on from the checkpoint that it left.
     """
-    session = Session(job)
-    session.resume()
-    with _leaving_a_checkpoint(session):
-        session.go(job.run.exchange.warmup)
-    checkpoints.save(session.trainer, job.run.exchange.warmup, job.output / STATE)
-    session.records.write_metrics(job.output)
-    session.write_cost()
-    runs.describe(job.output, session.made_with, (STATE, METRICS))
-    session.checkpoints.remove()
+    with Journal(job.output) as journal:
+        session = Session(job, journal=journal)
+        session.resume()
+        with _leaving_a_checkpoint(session):
+            session.go(job.run.exchange.warmup)
+        checkpoints.save(session.trainer, job.run.exchange.warmup, job.output / STATE)
+        session.records.write_metrics(job.output)
+        session.write_cost()
+        runs.describe(job.output, session.made_with, (STATE, METRICS))
+        session.checkpoints.remove()
 
 
 def finetune(job: Job, warm: Path) -> None:
@@ -42,20 +44,21 @@ def finetune(job: Job, warm: Path) -> None:
     Raises:
         PcftError, Interrupted: as of `warmup`.
     """
-    earlier, session = _read_cost(warm / "cost.json"), Session(job, warm)
-    runs.verify_start(warm, job.run, session.made_with)
-    if not session.resume():
-        session.iteration = checkpoints.load(session.trainer, warm / STATE)
-        session.records.adopt(warm / METRICS)
-    with _leaving_a_checkpoint(session):
-        session.go(job.run.training.iterations)
-        session.cross()
-    session.records.write_metrics(job.output)
-    session.records.write_collaboration(job.output)
-    adapters = session.write_adapters()
-    session.write_cost(warmup=earlier)
-    runs.describe(job.output, session.made_with, (*TABLES, *adapters))
-    session.checkpoints.remove()
+    with Journal(job.output) as journal:
+        earlier, session = _read_cost(warm / "cost.json"), Session(job, warm, journal=journal)
+        runs.verify_start(warm, job.run, session.made_with)
+        if not session.resume():
+            session.iteration = checkpoints.load(session.trainer, warm / STATE)
+            session.records.adopt(warm / METRICS)
+        with _leaving_a_checkpoint(session):
+            session.go(job.run.training.iterations)
+            session.cross()
+        session.records.write_metrics(job.output)
+        session.records.write_collaboration(job.output)
+        adapters = session.write_adapters()
+        session.write_cost(warmup=earlier)
+        runs.describe(job.output, session.made_with, (*TABLES, *adapters))
+        session.checkpoints.remove()
 
 
 @contextmanager

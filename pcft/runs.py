@@ -5,6 +5,7 @@ Standard library only, because parsing the workflow imports it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
@@ -15,7 +16,7 @@ from pcft import manifests
 from pcft.config.events import before_exchanges
 from pcft.config.experiments import Run
 from pcft.errors import PcftError, first_line, some
-from pcft.files import sha256_of
+from pcft.files import canonical, sha256_of
 from pcft.layout import FETCHED
 
 STATE, METRICS = "state.safetensors", "metrics.parquet"
@@ -89,6 +90,11 @@ def finished(folder: Path, settings: Any, seed: int, code: str) -> bool:
     except PcftError:
         return False
     return (made.get("settings"), made.get("seed"), made.get("code")) == (settings, seed, code)
+
+
+def identity(made: Mapping[str, Any]) -> str:
+    """Return what a run is known by in its journal: its settings, as JSON gives them back, its seed and its code."""
+    return hashlib.sha256(canonical([made["settings"], made["seed"], made["code"]]).encode()).hexdigest()[:16]
 
 
 def unsound(results: Path) -> list[str]:

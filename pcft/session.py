@@ -27,6 +27,7 @@ from pcft.events import Events, noise_multiplier, noise_text
 from pcft.exchange import Exchange, due
 from pcft.files import write_json
 from pcft.interruption import interruptible
+from pcft.journal import Journal
 from pcft.layout import REFERENCE, client_folder, shard_name
 from pcft.ledger import Ledger
 from pcft.lora import Adapters
@@ -72,10 +73,10 @@ class Session:
         made_with: what the results are made with, as `runs.made_with` gives it.
     """
 
-    def __init__(self, job: Job, warmup: Path | None = None) -> None:
+    def __init__(self, job: Job, warmup: Path | None = None, *, journal: Journal | None = None) -> None:
         """Load what a job needs; `warmup` is the folder that it goes on from, unless it is a warm-up itself."""
         keep_freed_memory()
-        self.job, self.run, self.ledger = job, job.run, Ledger()
+        self.job, self.run, self.ledger, self.journal = job, job.run, Ledger(), journal or Journal(job.output)
         self.made_with = runs.made_with(job.run, job.seed, job.model, job.corpus, warmup=warmup, code=job.code)
         with self.ledger.phase("load"):
             self.manifest = read_manifest(job.corpus)
@@ -108,7 +109,9 @@ class Session:
         Raises:
             Interrupted: a signal came; the session is where a checkpoint may be written.
         """
-        self.progress = Progress(self.iteration, stop, tokens=self.trainer.tokens * self.clients)
+        tokens = self.trainer.tokens * self.clients
+        self.progress = Progress(self.iteration, stop, tokens=tokens, journal=self.journal)
+        self.journal.begin(iteration=self.iteration, stop=stop, tokens=tokens, of=runs.identity(self.made_with))
         self.saved = time.monotonic()
         while not (self.iteration == stop and (self.phase is Phase.DONE or self._left_to_strategies)):
             if time.monotonic() - self.saved > 60 * self.job.checkpoint_minutes:
@@ -146,6 +149,7 @@ class Session:
             self.trainer.require_finite_adapters(self.iteration)
             outcome = exchange(self.iteration)
             self.records.exchanged(self.iteration, outcome, self._oracle(outcome.present))
+            self.journal.exchanged(self.iteration, self.records.exchanges[-self.clients :])
             self.phase = Phase.EXCHANGED
             self.checkpoint()
         self.phase = Phase.EXCHANGED
@@ -157,6 +161,7 @@ class Session:
 
     def checkpoint(self, because: str = ON_THE_WAY) -> None:
         """Write down where the session is, and why."""
+        self.journal.flush()
         groups: dict[str, Mapping[Any, Tensor]] = {
             "trainer": checkpoints.state_of(self.trainer),
             "records": self.records.state(),
@@ -174,6 +179,7 @@ class Session:
         found = self.checkpoints.last()
         if found is None:
             return False
+        self.journal.goes_on = True
         groups: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
         for path, tensor in found.tensors.items():
             group, _, name = path.partition("/")
@@ -209,6 +215,7 @@ class Session:
             self.records.measured(split, self.iteration, tokens=scores.tokens, loss=scores.loss, accuracy=scores.accuracy)
             self.last[split] = scores.loss
             self.progress.note(f"iteration {self.iteration}: {split} loss {scores.loss.mean():.4f}, mean over {self.clients} clients")
+            self.journal.write("evaluation", iteration=self.iteration, split=split, loss=scores.loss.tolist())
 
     def _load_backbone(self) -> Backbone:
         training = self.run.training

@@ -1,0 +1,52 @@
+"""The subcommand that looks on while the workflow runs. What it needs is imported when it runs, since every job passes here."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pcft.errors import PcftError, first_line
+
+WIDE = 120  # characters of a line where there is no terminal
+
+
+def add(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    sub = command("status", _status, "Tell how far everything is; works while Snakemake does, and from other machines.", writes=False)
+    sub.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="the file that Snakemake was given")
+    sub.add_argument("--results", type=Path, default=Path("results"), help="folder of results")
+    sub.add_argument("--json", action="store_true", help="for machines: every job with all that is known of it")
+    sub.add_argument("--watch", type=float, metavar="SECONDS", help="repeat until everything is done")
+
+
+def _status(o: argparse.Namespace) -> None:
+    from pcft import status, status_table
+    from pcft.config.loading import load
+
+    while True:
+        config = load(_values(o.configfile), str(o.configfile))
+        seen, locked = status.look(config, o.results), status.Snakemake.of(o.results).locked
+        if o.watch and not o.json:
+            print("\033[H\033[2J" if sys.stdout.isatty() else time.strftime("\n%F %T"))
+        width = shutil.get_terminal_size((WIDE, 24)).columns
+        print(status_table.as_json(seen, locked) if o.json else "\n".join(status_table.table(seen, locked, width)), flush=True)
+        if not o.watch or all(one.state == "done" for one in seen):
+            return
+        time.sleep(o.watch)
+
+
+def _values(file: Path) -> dict[str, Any]:
+    """Return what a config file says, read as the workflow reads it."""
+    from snakemake.common.configfile import load_configfile
+    from snakemake_interface_common.exceptions import WorkflowError
+
+    try:
+        values: dict[str, Any] = load_configfile(file)
+    except (WorkflowError, OSError) as error:
+        raise PcftError(f"{file}: not a configuration ({first_line(error)}); give --configfile the file that Snakemake was given") from None
+    return values
