@@ -76,5 +76,5 @@ $(VENV)/.run: pyproject.toml envs/constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(PIP) --editable ".[dev,docs,s3,slurm]"
+	$(PIP) --editable ".[dev,docs,mlflow,s3,slurm,tensorboard,wandb]"
 	@touch $@

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pcft import __version__, gpus, manifests, report_commands, watching
+from pcft import __version__, gpus, manifests, report_commands, tracking, watching
 from pcft.config.compute import Compute
 from pcft.config.parsing import Problems, read
 from pcft.errors import FULL, PcftError, first_line
@@ -93,12 +93,14 @@ def _corpus(o: argparse.Namespace) -> None:
 
 def _warmup(o: argparse.Namespace) -> None:
     finetuning, job = _training(o)
-    finetuning.warmup(job)
+    with tracking.beside(o.trackers, o.output):
+        finetuning.warmup(job)
 
 
 def _finetune(o: argparse.Namespace) -> None:
     finetuning, job = _training(o)
-    finetuning.finetune(job, o.warmup)
+    with tracking.beside(o.trackers, o.output):
+        finetuning.finetune(job, o.warmup)
 
 
 def _table(o: argparse.Namespace) -> None:
@@ -204,6 +206,7 @@ def _add_training(sub: argparse.ArgumentParser) -> None:
         "--tokens-per-pass", type=int, default=Compute.tokens_per_pass, help="most tokens, of all clients together, in one pass"
     )
     sub.add_argument("--checkpoint-minutes", type=int, default=Compute.checkpoint_minutes, help="longest time between checkpoints")
+    sub.add_argument("--trackers", type=tracking.names, default=(), help="to copy the journal to; several between commas")
     sub.add_argument("--code", help="hash of the code, for the records; found out if left out")
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument("--gpu", type=int, choices=(0, 1), default=Compute.gpu, help="GPUs to claim; 0 trains on the CPU")

@@ -1,4 +1,4 @@
-"""The subcommand that looks on while the workflow runs. What it needs is imported when it runs, since every job passes here."""
+"""The subcommands that look on: `status` and `track`. What they need is imported when they run, since every job passes here."""
 
 from __future__ import annotations
 
@@ -10,18 +10,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pcft import tracking
 from pcft.errors import PcftError, first_line
 
 WIDE = 120  # characters of a line where there is no terminal
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
-    """Add the subcommand."""
+    """Add the subcommands."""
     sub = command("status", _status, "Tell how far everything is; works while Snakemake does, and from other machines.", writes=False)
     sub.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="the file that Snakemake was given")
     sub.add_argument("--results", type=Path, default=Path("results"), help="folder of results")
     sub.add_argument("--json", action="store_true", help="for machines: every job with all that is known of it")
     sub.add_argument("--watch", type=float, metavar="SECONDS", help="repeat until everything is done")
+
+    sub = command(
+        "track", _track, "Copy what training said to trackers; compute jobs do so by themselves if the setting names any.", writes=False
+    )
+    sub.add_argument("runs", type=Path, nargs="+", help="output folders of warm-ups and runs, such as results/runs/wikipedia/fedavg/seed=1")
+    sub.add_argument("--trackers", type=tracking.names, required=True, help="tensorboard, wandb, mlflow; several between commas")
+    sub.add_argument("--since", type=float, help="follow the call that begins after this time until standard input ends")
+
+
+def _track(o: argparse.Namespace) -> None:
+    tracking.require(o.trackers)
+    for folder in o.runs:
+        tracking.follow(folder, o.trackers, since=o.since)
 
 
 def _status(o: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from pcft import plan, work
+from pcft import plan, tracking, work
 from pcft.config.experiments import WARMUPS
 from pcft.config.figures import NAMES as FIGURES
 from pcft.config.loading import load
@@ -17,6 +17,8 @@ source = ", ".join(Path(file).name for file in workflow.configfiles) or "--confi
 try:
     settings = load(config, source)
     plan.check_files(settings, source)
+    if not workflow.deployment_settings.deployment_method:  # else jobs have environments of their own
+        tracking.require(settings.trackers)
 except PcftError as error:
     raise WorkflowError(str(error)) from None
 
@@ -45,11 +47,12 @@ def asked(quantity):
     return resource
 
 
-# What training jobs get. Device and tokens per pass are here because a change of resources makes nothing run again.
+# What training jobs get. Device, trackers and tokens per pass are here because a change of resources makes nothing run again.
 TRAINING = {
     "device": settings.compute.device,
     "tokens_per_pass": settings.compute.tokens_per_pass,
     "checkpoint_minutes": settings.compute.checkpoint_minutes,
+    "trackers": ",".join(settings.trackers) or "none",
     "gpu": 0 if settings.compute.device == "cpu" else settings.compute.gpu,
     "mem_mb": asked(work.megabytes),
     "runtime": asked(work.minutes),

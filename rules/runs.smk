@@ -29,7 +29,7 @@ rule warmup:
         "exec python -m pcft warmup --settings {input.settings:q} --model {params.model:q} --corpus {params.corpus:q}"
         " --seed {wildcards.seed} --threads {threads} --device {resources.device} --gpu {resources.gpu}"
         " --tokens-per-pass {resources.tokens_per_pass} --checkpoint-minutes {resources.checkpoint_minutes} --code {params.code}"
-        " --output {params.folder:q} > {log:q} 2>&1"
+        " --trackers {resources.trackers} --output {params.folder:q} > {log:q} 2>&1"
 
 
 rule finetune:
@@ -67,4 +67,4 @@ rule finetune:
         "exec python -m pcft finetune --settings {input.settings:q} --warmup {params.warmup:q} --model {params.model:q}"
         " --corpus {params.corpus:q} --seed {wildcards.seed} --threads {threads} --device {resources.device} --gpu {resources.gpu}"
         " --tokens-per-pass {resources.tokens_per_pass} --checkpoint-minutes {resources.checkpoint_minutes} --code {params.code}"
-        " --output {params.folder:q} > {log:q} 2>&1"
+        " --trackers {resources.trackers} --output {params.folder:q} > {log:q} 2>&1"

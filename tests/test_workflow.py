@@ -185,6 +185,7 @@ EDITS: list[tuple[str, Callable[[Workspace], None], dict[str, int]]] = [
     ("files touched", touch, {}),
     ("keys in another order", reorder_keys, {}),
     ("threads", changed("compute.finetune_threads", 2), {}),
+    ("trackers", changed("trackers", ["tensorboard"]), {}),
     ("other resources", other_resources, {}),
     ("a figure removed", removed_figure, {"figure": 1}),
     ("strategies in another order", changed("experiments.main.strategies", ["fedavg", "local"]), {"table": 1, "costs": 1, "figure": EACH}),

@@ -35,6 +35,8 @@ class Config:
     """Experiments many times over, with one setting changed."""
     runs: Literal["all", "finished"] = "all"
     """What tables and figures are of: all runs, made first where they are not there; or the finished ones, the others being named."""
+    trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
+    """Where jobs copy their progress to while they train; each is an extra of the package."""
     compute: Compute = field(default_factory=Compute)
     """What jobs may use."""
     figures: Figures = field(default_factory=Figures)

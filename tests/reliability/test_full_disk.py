@@ -56,7 +56,7 @@ def refused(disk: Path, tally: Callable[..., None]) -> Callable[[subprocess.Comp
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in ("cost.json", ".filler"))
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in ("cost.json", "journal.jsonl", ".filler"))
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

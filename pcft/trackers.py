@@ -1,0 +1,147 @@
+"""TensorBoard, Weights & Biases and MLflow, each an extra of the package, behind one interface."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+FLUSH = 2  # seconds
+TRIES = 20  # seconds that another job has to make an experiment
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A run as trackers know it; `place` is its own below the folder of a tracker, `identity` changes with settings and code."""
+
+    experiment: str
+    strategy: str
+    seed: int
+    settings: Mapping[str, str | int | float | bool]
+    identity: str
+    folder: Path
+
+    @property
+    def place(self) -> Path:
+        """experiment/strategy/seed=1."""
+        return Path(self.experiment, self.strategy, f"seed={self.seed}")
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What runs are grouped by."""
+        return {"experiment": self.experiment, "strategy": self.strategy, "seed": str(self.seed)}
+
+
+class Tracker(Protocol):
+    """Keeps numbers of one run by iteration."""
+
+    def log(self, iteration: int, values: Mapping[str, float], when: float, /) -> None:
+        """Take what was measured after an iteration, in seconds since 1970."""
+
+    def close(self) -> None:
+        """Write what there is."""
+
+
+class TensorBoard:
+    """A folder of events a run, and its settings as hyperparameters."""
+
+    def __init__(self, run: Tracked) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event as Entry
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        self.entry, self.summary = Entry, Summary
+        self.writer = EventFileWriter(str(_emptied(run.folder / "tensorboard" / run.place)), flush_secs=FLUSH)
+        # The plugin's message is of a copy of the type, with the same bytes.
+        self.writer.add_event(Entry(summary=Summary.FromString(hparams_pb({**run.settings, **run.labels}).SerializeToString())))
+
+    def log(self, iteration: int, values: Mapping[str, float], when: float, /) -> None:
+        """As of `Tracker`."""
+        summary = self.summary(value=[self.summary.Value(tag=name, simple_value=value) for name, value in values.items()])
+        self.writer.add_event(self.entry(wall_time=when, step=iteration, summary=summary))
+
+    def close(self) -> None:
+        """As of `Tracker`."""
+        self.writer.close()
+
+
+class WeightsAndBiases:
+    """A run of the project pcft, offline unless WANDB_MODE says otherwise; `wandb sync` sends it later."""
+
+    def __init__(self, run: Tracked) -> None:
+        import wandb
+
+        self.run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", "pcft"),
+            name=run.place.as_posix(),
+            id=run.identity,  # an online run of the same identity is written anew
+            group=f"{run.experiment}/{run.strategy}",
+            tags=[f"{name}: {label}"[:64] for name, label in run.labels.items()],
+            config={**run.settings, **run.labels},
+            dir=_emptied(run.folder / "wandb" / run.place),
+            mode=os.environ.get("WANDB_MODE", "offline"),
+            settings=wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True),
+        )
+
+    def log(self, iteration: int, values: Mapping[str, float], _: float, /) -> None:
+        """As of `Tracker`, but for the time, which is that of the call."""
+        self.run.log(dict(values), step=iteration)
+
+    def close(self) -> None:
+        """As of `Tracker`."""
+        self.run.finish()
+
+
+class MLflow:
+    """A run of the experiment of the same name, in a folder of files, or where MLFLOW_TRACKING_URI says."""
+
+    def __init__(self, run: Tracked) -> None:
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # its successor is a data base, which many jobs cannot share without locks
+        from mlflow import entities
+        from mlflow.tracking import MlflowClient
+
+        folder = run.folder / "mlflow"
+        self.entities, self.client = entities, MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or folder.absolute().as_uri())
+        experiment = self._experiment(run.experiment, folder.with_name(f".mlflow-{run.experiment}"))
+        tags = {f"pcft.{name}": label for name, label in run.labels.items()}
+        earlier = " and ".join(f"tags.`{name}` = '{label}'" for name, label in tags.items())
+        for one in self.client.search_runs([experiment], earlier):
+            self.client.delete_run(one.info.run_id)
+        self.id = self.client.create_run(experiment, run_name=run.place.as_posix(), tags=tags).info.run_id
+        self.client.log_batch(self.id, params=[entities.Param(name, str(value)) for name, value in run.settings.items()])
+
+    def _experiment(self, name: str, claim: Path) -> str:
+        """Return the number of an experiment, which the job makes that is first to claim it: the store would let two make one each."""
+        for _ in range(TRIES):
+            if found := self.client.get_experiment_by_name(name):
+                return str(found.experiment_id)
+            try:
+                claim.mkdir(parents=True)
+                break
+            except FileExistsError:
+                time.sleep(1)
+        return str(self.client.create_experiment(name))
+
+    def log(self, iteration: int, values: Mapping[str, float], when: float, /) -> None:
+        """As of `Tracker`."""
+        metrics = [self.entities.Metric(name, value, int(1000 * when), iteration) for name, value in values.items()]
+        self.client.log_batch(self.id, metrics=metrics)
+
+    def close(self) -> None:
+        """As of `Tracker`."""
+        self.client.set_terminated(self.id)
+
+
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+TRACKERS: dict[str, Callable[[Tracked], Tracker]] = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases, "mlflow": MLflow}
+"""By name, which is also that of the module that one needs, and of the extra that brings it."""
