@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -32,9 +33,14 @@ def test_a_call_from_start_to_end(tmp_path: Path) -> None:
     assert (end["how"], end["because"]) == ("done", None)
 
 
-@pytest.mark.parametrize(
-    ("error", "how", "because"), [(Interrupted(15), "stopped", "SIGTERM"), (ValueError("no\nmore"), "failed", "no"), (MemoryError(), "failed", "MemoryError")]
-)  # fmt: skip
+ENDS = [
+    (Interrupted(signal.SIGTERM), "stopped", "SIGTERM"),
+    (ValueError("no\nmore"), "failed", "no"),
+    (MemoryError(), "failed", "MemoryError"),
+]
+
+
+@pytest.mark.parametrize(("error", "how", "because"), ENDS)
 def test_how_it_ended(tmp_path: Path, error: BaseException, how: str, because: str) -> None:
     with pytest.raises(type(error)), Journal(tmp_path):
         raise error

@@ -257,13 +257,13 @@ def test_json() -> None:
     }
 
 
-def test_the_papers_grid_is_quick_and_fits_a_screen(
+def test_the_papers_grid_is_short_and_loads_nothing_heavy(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["status", "--configfile", str(ROOT / "config/paper.yaml"), "--results", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) < 60
+    assert len(lines) <= 60
     assert max(map(len, lines)) <= 80
     assert lines[-1] == "434 jobs: . 434 waiting"
     script = "import sys; from pcft.__main__ import main; main(sys.argv[1:]); print([m for m in ('torch', 'pandas', 'numpy', 'pyarrow') if m in sys.modules])"  # noqa: E501

@@ -44,7 +44,7 @@ def run_of(case: str) -> Run:
 
 def outputs(folder: Path) -> dict[str, bytes]:
     """Return all that is promised to be the same, by path."""
-    files = [file for file in folder.rglob("*") if file.is_file() and file.name not in ("cost.json", "settings.json")]
+    files = [file for file in folder.rglob("*") if file.is_file() and file.name not in ("cost.json", "journal.jsonl", "settings.json")]
     assert {"metrics.parquet", "manifest.json"} <= {file.name for file in files}
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
