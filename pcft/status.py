@@ -23,6 +23,7 @@ from pcft.provenance import code_of
 
 STATES = ("done", "running", "waiting", "stopped", "failed", "outdated")
 RECENT = 120.0  # seconds since when a job on another machine has written, to be at work though Snakemake is not
+SLACK = 5.0  # seconds by which a log may be older than Snakemake's note of the job that writes it, which comes after the start
 TAIL = 8192  # bytes of a log in which its last line is looked for
 
 
@@ -167,7 +168,7 @@ def _without_a_journal(seen: Seen, folder: Path, log: Path) -> Seen:
 
 def _begun(seen: Seen, log: Path, since: float) -> Seen:
     """A job that Snakemake has started, and of which nothing but its log tells; before it writes one, it may be in a scheduler's queue."""
-    if (changed := newest([log])) < since:
+    if (changed := newest([log])) < since - SLACK:
         return replace(seen, because="submitted")
     return replace(seen, state="running", because=last_line(log), silent=max(time.time() - changed, 0.0))
 
