@@ -93,7 +93,7 @@ def _detail(one: Seen) -> str:
         words.append(f"silent for {_span(one.silent)}")
     if one.state == "running" and one.host:
         words.append(f"on {one.host}")
-    return ", ".join(words) or "nothing said yet"
+    return ", ".join(words) or "starting"
 
 
 def _span(seconds: float) -> str:

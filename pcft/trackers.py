@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 FLUSH = 2  # seconds
+MOST = 1000  # numbers that MLflow takes at a time
 TRIES = 20  # seconds that another job has to make an experiment
 
 
@@ -84,7 +85,7 @@ class WeightsAndBiases:
             tags=[f"{name}: {label}"[:64] for name, label in run.labels.items()],
             config={**run.settings, **run.labels},
             dir=_emptied(run.folder / "wandb" / run.place),
-            mode=os.environ.get("WANDB_MODE", "offline"),
+            mode=None if "WANDB_MODE" in os.environ else "offline",  # None: as the variable says
             settings=wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True),
         )
 
@@ -130,7 +131,8 @@ class MLflow:
     def log(self, iteration: int, values: Mapping[str, float], when: float, /) -> None:
         """As of `Tracker`."""
         metrics = [self.entities.Metric(name, value, int(1000 * when), iteration) for name, value in values.items()]
-        self.client.log_batch(self.id, metrics=metrics)
+        for first in range(0, len(metrics), MOST):  # there may be a thousand clients
+            self.client.log_batch(self.id, metrics=metrics[first : first + MOST])
 
     def close(self) -> None:
         """As of `Tracker`."""
