@@ -41,9 +41,9 @@ def pcft(workspace: Workspace, *arguments: str) -> str:
 
 
 def look(workspace: Workspace) -> dict[str, dict[str, Any]]:
-    """Return what is known of each warm-up and run, by strategy."""
+    """Return what is known of each warm-up and run of the experiment main, by strategy."""
     found = json.loads(pcft(workspace, "--json"))
-    return {one["strategy"]: one for one in found["runs"]}
+    return {one["strategy"]: one for one in found["runs"] if one["experiment"] == "main"}
 
 
 def seen(workspace: Workspace, strategy: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
