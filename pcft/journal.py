@@ -10,9 +10,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean
 from types import TracebackType
 from typing import Any
 
@@ -20,7 +18,7 @@ from pcft.errors import first_line
 from pcft.interruption import Interrupted
 
 NAME = "journal.jsonl"
-SUMMARY = ("effective_peers", "distance_to_oracle")
+SUMMARY = ("effective_peers", "distance_to_oracle")  # of an exchange, means over clients
 EVERY = 2.0  # least seconds between two writes, unless something rarer than an iteration has happened
 
 
@@ -63,10 +61,6 @@ class Journal:
         self._lines.append(line)
         if event != "training" or time.monotonic() - self._written > EVERY:
             self.flush()
-
-    def exchanged(self, iteration: int, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Note an exchange by the means over its rows, one a client, of what sums it up."""
-        self.write("exchange", iteration=iteration, **{name: mean(row[name] for row in rows) for name in SUMMARY})
 
     def flush(self) -> None:
         """Write what has been noted so far."""
@@ -134,12 +128,13 @@ def alive(start: dict[str, Any]) -> bool | None:
 
 
 def born(pid: int) -> str | None:
-    """Return when a process was started, as the kernel counts; None where it does not say."""
+    """Return when a process was started, as the kernel counts; None where it does not say, or the process is dead and yet to be buried."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    return text.rpartition(")")[2].split()[19]  # starttime, 22nd in proc(5); the name before it may hold anything
+    fields = text.rpartition(")")[2].split()  # from the third of proc(5) on; the name before it may hold anything
+    return None if fields[0] in "ZX" else fields[19]
 
 
 def _ends_whole(path: Path) -> bool:

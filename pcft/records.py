@@ -14,6 +14,7 @@ from torch import Tensor
 from pcft.errors import PcftError
 from pcft.exchange import Outcome
 from pcft.files import replacing
+from pcft.journal import SUMMARY
 from pcft.traffic import ROUTES
 from pcft.trust import distance, effective_peers
 
@@ -89,10 +90,13 @@ class Records:
         numbers = {"client": torch.arange(len(loss)), "tokens": tokens, "loss": loss, "perplexity": loss.exp(), "accuracy": accuracy}
         self._add("metrics", len(loss), {**self.labels, "iteration": iteration, "split": split, **numbers})
 
-    def exchanged(self, iteration: int, outcome: Outcome, oracle: Tensor) -> None:
-        """Note what an exchange did; `oracle` is the trust [N, N] that the truth about the texts would give.
+    def exchanged(self, iteration: int, outcome: Outcome, oracle: Tensor) -> dict[str, float]:
+        """Note what an exchange did, and return means over clients of what sums it up, by the names in `pcft.journal.SUMMARY`.
 
         Of trust, the pairs of which one looked at the other, and every client with itself.
+
+        Args:
+            oracle: the trust [N, N] that the truth about the texts would give.
         """
         place = {**self.labels, "iteration": iteration}
         client, peer = (outcome.trust.gt(0) | ~outcome.scores.isnan()).nonzero().unbind(1)
@@ -108,6 +112,7 @@ class Records:
         }
         moved = {f"{route}_{way}_bytes": getattr(one, way) for route, one in outcome.traffic.items() for way in ("sent", "received")}
         self._add("exchanges", len(outcome.present), place | told | moved)
+        return {name: float(told[name].mean()) for name in SUMMARY}
 
     def crossed(self, losses: Tensor) -> None:
         """Note the loss of the first clients' adapters on each other's test text, [n, n] with a row a text."""

@@ -148,8 +148,9 @@ class Session:
         if exchange and due(self.iteration, warmup=schedule.warmup, interval=schedule.interval):
             self.trainer.require_finite_adapters(self.iteration)
             outcome = exchange(self.iteration)
-            self.records.exchanged(self.iteration, outcome, self._oracle(outcome.present))
-            self.journal.exchanged(self.iteration, self.records.exchanges[-self.clients :])
+            self.journal.write(
+                "exchange", iteration=self.iteration, **self.records.exchanged(self.iteration, outcome, self._oracle(outcome.present))
+            )
             self.phase = Phase.EXCHANGED
             self.checkpoint()
         self.phase = Phase.EXCHANGED

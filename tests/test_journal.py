@@ -92,6 +92,8 @@ def test_who_is_alive() -> None:
     assert journal.alive(me) is True
     assert journal.alive({**me, "host": "elsewhere"}) is None
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has asked how
+        assert journal.alive({**me, "pid": child.pid, "born": "1"}) is False
         child.wait()
         assert journal.alive({**me, "pid": child.pid}) is False
 
