@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from pcft import journal
 from pcft.backbone import Precision
 from pcft.config.events import Events, before_exchanges
 from pcft.config.experiments import Exchange
@@ -55,6 +56,15 @@ def test_local_does_not_depend_on_the_length_of_the_warmup(job: Job, warm: int) 
     reference, other = tables
     pd.testing.assert_frame_equal(reference, other, check_exact=True)
     assert sorted(reference["iteration"].unique()) == [0, 3, 6]
+
+
+def test_the_journal_sums_up_exchanges(job: Job) -> None:
+    run(job, "oracle")
+    table = pd.read_parquet(job.output / "exchanges.parquet").groupby("iteration")[list(journal.SUMMARY)].mean()
+    noted = [event for event in journal.read(job.output) if event["event"] == "exchange"]
+    assert [event["iteration"] for event in noted] == table.index.tolist() == [2, 4, 6]
+    for name in journal.SUMMARY:
+        assert [event[name] for event in noted] == pytest.approx(table[name].tolist())
 
 
 def test_strategies_share_the_warmup_and_part_after_it(job: Job) -> None:

@@ -24,7 +24,7 @@ def test_a_call_from_start_to_end(tmp_path: Path) -> None:
         kept.begin(iteration=0, stop=2, tokens=10, of="this")
         kept.write("training", iteration=1, loss=3.0, tokens_per_second=5.0)
         kept.write("training", iteration=2, loss=2.0, tokens_per_second=6.0)
-        kept.exchanged(2, [{"effective_peers": 1.0, "distance_to_oracle": 0.5}, {"effective_peers": 2.0, "distance_to_oracle": 0.0}])
+        kept.write("exchange", iteration=2, effective_peers=1.5, distance_to_oracle=0.25)
     start, begin, first, second, exchange, end = journal.read(tmp_path / "run")
     assert (start["host"], start["pid"]) == (socket.gethostname(), os.getpid())
     assert begin["stop"] == 2
