@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 PYTEST := python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint envs/constraints.txt
 
-.PHONY: help figures test test-all test-slurm cluster reliability lint format docs benchmark clean
+.PHONY: help figures paper test test-all test-slurm cluster reliability lint format docs benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -15,6 +15,9 @@ help: ## list the targets
 
 figures: $(VENV)/.run ## install, then make every table, figure and the report of config.yaml
 	snakemake --cores $(CORES)
+
+paper: $(VENV)/.run ## put all of these into results/paper.pdf as well (needs pdflatex: Debian's texlive-latex-recommended)
+	snakemake --cores $(CORES) paper
 
 test: $(VENV)/.dev ## install, then run the fast tests
 	$(PYTEST)

@@ -20,6 +20,7 @@ include: "rules/runs.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
+include: "rules/paper.smk"
 
 
 report: "rules/captions/workflow.rst"
@@ -36,9 +37,12 @@ localrules:
     table,
     costs,
     overview,
+    ranking,
     figure,
     sweep,
+    comparison,
     report,
+    paper,
 
 
 rule all:

@@ -123,6 +123,28 @@ def _sweep(o: argparse.Namespace) -> None:
     figures.build_sweep(_settings(SweepJob, o.sweep), o.results, _settings(Figures, o.settings), o.output)
 
 
+def _comparison(o: argparse.Namespace) -> None:
+    from pcft import figures
+    from pcft.config.comparisons import ComparisonJob
+    from pcft.config.figures import Figures
+
+    figures.build_comparison(_settings(ComparisonJob, o.comparison), o.results, _settings(Figures, o.settings), o.output)
+
+
+def _ranking(o: argparse.Namespace) -> None:
+    from pcft import ranking
+    from pcft.config.comparisons import RankingJob
+
+    ranking.build(_settings(RankingJob, o.settings), o.results, o.output)
+
+
+def _paper(o: argparse.Namespace) -> None:
+    from pcft import paper
+    from pcft.config.paper import PaperJob
+
+    paper.build(_settings(PaperJob, o.settings), o.results, o.captions, o.config, o.output)
+
+
 def _card(o: argparse.Namespace) -> None:
     from pcft import corpus_tables
 
@@ -212,6 +234,24 @@ def _add_training(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--gpu", type=int, choices=(0, 1), default=Compute.gpu, help="GPUs to claim; 0 trains on the CPU")
 
 
+def _add_summaries(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add what is of several experiments."""
+    sub = command("comparison", _comparison, "Draw a declared figure as PDF and PNG.")
+    sub.add_argument("--settings", type=Path, required=True)
+    sub.add_argument("--comparison", type=Path, required=True, help="settings of the comparison")
+    sub.add_argument("--results", type=Path, required=True, help="folder of results, in which the runs are")
+
+    sub = command("ranking", _ranking, "Summarise experiments by strategy as CSV, Markdown and LaTeX.")
+    sub.add_argument("--settings", type=Path, required=True)
+    sub.add_argument("--results", type=Path, required=True, help="folder of results, in which the runs are")
+
+    sub = command("paper", _paper, "Put all tables and figures into one PDF, with captions and what they come from.")
+    sub.add_argument("--settings", type=Path, required=True)
+    sub.add_argument("--results", type=Path, required=True, help="folder of results, in which tables, figures and runs are")
+    sub.add_argument("--captions", type=Path, required=True, help="folder of the report's captions")
+    sub.add_argument("--config", nargs="+", required=True, help="names of the configuration files")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pcft", description="Personalised collaborative fine-tuning: the steps of the workflow.")
     parser.add_argument("--version", action="version", version=__version__)
@@ -269,6 +309,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--settings", type=Path, required=True)
     sub.add_argument("--sweep", type=Path, required=True, help="settings of the sweep")
     sub.add_argument("--results", type=Path, required=True, help="folder of results, in which the runs are")
+
+    _add_summaries(command)
 
     sub = command("card", _card, "Tell what a corpus is made of, as CSV, Markdown, LaTeX and HTML.")
     sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")

@@ -13,6 +13,7 @@ from tabulate import tabulate
 
 from pcft import pages
 from pcft.files import write_text
+from pcft.latex import booktabs, escape
 from pcft.layout import REFERENCE, SPLITS, client_folder, shard_name
 from pcft.shards import read_manifest
 
@@ -31,7 +32,7 @@ def build(corpus: Path, output: Path) -> None:
     write_text(output.with_name(f"{output.name}.csv"), origins.to_csv(index=False, lineterminator="\n"))
     parts = [tabulate(_cells(table), _escaped(table.columns), tablefmt="github", disable_numparse=True) for table in (origins, who)]
     write_text(output.with_name(f"{output.name}.md"), "\n\n".join([*parts, NOTE]) + "\n")
-    latex = tabulate(origins.values.tolist(), origins.columns.tolist(), tablefmt="latex_booktabs", disable_numparse=True)
+    latex = booktabs(list(map(escape, origins.columns)), [list(map(escape, row)) for row in origins.values.tolist()])
     write_text(output.with_name(f"{output.name}.tex"), f"% {NOTE}\n{latex}\n")
     pages.write(output)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from pcft.config.figures import Figures, SweepJob
-from pcft.drawing.costs import costs
-from pcft.drawing.data import read
+from pcft.config.comparisons import KINDS, ComparisonJob
+from pcft.config.figures import Figures, Point, SweepJob
+from pcft.drawing.comparisons import curves, improvement
+from pcft.drawing.costs import costs, time_spent
+from pcft.drawing.data import Data, read
+from pcft.drawing.gains import client_gains, topologies
 from pcft.drawing.mixtures import mixture
 from pcft.drawing.results import cross_losses, final_perplexity, learning_curves
 from pcft.drawing.sweeps import sweep
-from pcft.drawing.trusting import peers, trust_history, trust_matrices
+from pcft.drawing.trusting import peers, trust_history, trust_matrices, trust_parts
 from pcft.files import replacing
 from pcft.shards import read_manifest
 from pcft.statistics import shortfall
@@ -26,12 +30,17 @@ from pcft.statistics import shortfall
 FIGURES = {
     "learning-curves": learning_curves,
     "final-perplexity": final_perplexity,
+    "gains": client_gains,
     "costs": costs,
+    "time": time_spent,
     "trust": trust_matrices,
     "trust-history": trust_history,
+    "trust-parts": trust_parts,
     "peers": peers,
     "cross": cross_losses,
+    "topologies": topologies,
 }
+COMPARISONS = {"improvement": improvement, "curves": curves}
 CORPUS_FIGURES = {"mixture": mixture}
 METADATA = {"pdf": {"CreationDate": None}, "png": {"Software": None}}  # without what differs between two equal figures
 NAMED = 4  # missing runs that a figure names
@@ -75,6 +84,24 @@ def build_sweep(job: SweepJob, results: Path, look: Figures, output: Path) -> No
     """Draw the figure of a sweep, of which `results` holds the runs."""
     found = sum(len(point.runs) for point in job.points)
     _write(lambda: sweep(job, results, look), look, output, shortfall(job.missing, found, NAMED))
+
+
+def build_comparison(job: ComparisonJob, results: Path, look: Figures, output: Path) -> None:
+    """Draw a declared figure, of which `results` holds the runs."""
+    look = replace(look, width=look.text_width if job.width == "text" else look.width)
+    found = sum(len(entry.runs) for entry in job.entries)
+    _write(lambda: _compare(job, results, look), look, output, shortfall(job.missing, found, NAMED))
+
+
+def _compare(job: ComparisonJob, results: Path, look: Figures) -> Figure:
+    if job.figure == "sweep":
+        points = [Point(label=one.label, experiment=one.experiment, runs=one.runs, value=one.value) for one in job.entries]
+        return sweep(SweepJob(setting=job.x, points=tuple(points), poisoned=job.poisoned), results, look)
+    data: dict[str, Data] = {entry.experiment: read([results / run for run in entry.runs], results / entry.corpus) for entry in job.entries}
+    if KINDS[job.figure].several:
+        return COMPARISONS[job.figure](job, data, look)
+    (one,) = data.values()
+    return trust_history(one, look, job.iterations) if job.iterations else FIGURES[job.figure](one, look)
 
 
 def _write(draw: Callable[[], Figure], look: Figures, output: Path, note: str = "") -> None:

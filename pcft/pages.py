@@ -53,7 +53,7 @@ def fragment(text: str, runs: Sequence[Path], folder: Path) -> str:
     for row in _rows(tokens):
         _link(row, links)
     html: str = markdown.renderer.render(tokens, markdown.options, {})
-    return html
+    return html.replace("&lt;u&gt;", "<u>").replace("&lt;/u&gt;", "</u>")  # all of HTML that tables have in their Markdown
 
 
 def _links(runs: Iterable[Path], folder: Path) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pcft import globs
+from pcft import globs, selection
 from pcft.config.corpora import CorpusJob, Source
 from pcft.config.events import before_exchanges
 from pcft.config.experiments import WARMUPS, Experiment, Run
@@ -57,6 +57,15 @@ def settings_files(config: Config, results: Path = Path("results")) -> dict[str,
             files[f"runs/{name}/{strategy}/settings.json"] = run(name, experiment, strategy, strategy=about, trained=about.trained)
     for name, sweep in config.sweeps.items():
         files[f"sweeps/{name}/settings.json"] = sweep_job(config, sweep, results)
+
+    def found(experiment: str) -> tuple[list[str], list[str]]:
+        return counted(config, experiment, results)
+
+    for name, comparison in selection.comparisons(config).items():
+        files[f"comparisons/{name}/settings.json"] = selection.comparison_job(config, comparison, found)
+    if selection.has_ranking(config):
+        files["ranking/settings.json"] = selection.ranking_job(config, found)
+    files["paper/settings.json"] = selection.paper_job(config, corpora(config), found)
     return {path: _plain(value) for path, value in files.items()}
 
 
@@ -207,10 +216,10 @@ def sweep_job(config: Config, sweep: Sweep, results: Path) -> SweepJob:
         found, lacking = counted(config, name, results)
         missing += [path.removeprefix("runs/") for path in lacking]
         if found:
-            points.append(Point(label=label, experiment=name, runs=tuple(found)))
-    attacks = [poison for name in sweep.points.values() if (poison := config.experiments[name].events.poison)]
-    poisoned = sorted({client for poison in attacks for client in poison.clients})
-    return SweepJob(setting=sweep.setting, points=tuple(points), poisoned=tuple(poisoned), missing=tuple(missing))
+            value = selection.number(config.value_of(name, sweep.setting))
+            points.append(Point(label=label, experiment=name, runs=tuple(found), value=value))
+    poisoned = selection.poisoned(config, sweep.points.values())
+    return SweepJob(setting=sweep.setting, points=tuple(points), poisoned=poisoned, missing=tuple(missing))
 
 
 def shards(config: Config, corpus: str) -> list[str]:

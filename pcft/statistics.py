@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,10 +30,16 @@ class Estimate:
 
 def estimate(values: Sequence[float] | pd.Series) -> Estimate:
     """Return mean and 95 % interval of one value a seed."""
-    n = len(values)
-    if n < 2:
-        return Estimate(float(np.mean(values)), float("nan"))
-    return Estimate(float(np.mean(values)), float(stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)))
+    mean, error = _mean_and_error(values)
+    return Estimate(mean, float(stats.t.ppf(0.975, len(values) - 1) * error) if len(values) > 1 else float("nan"))
+
+
+def _mean_and_error(values: Sequence[float] | pd.Series) -> tuple[float, float]:
+    """Return mean and standard error, which is NaN with a single value, or one that is not finite."""
+    given = np.asarray(values, dtype=float)
+    if not np.isfinite(given).all() or len(given) < 2:
+        return float(np.mean(given)) if len(given) else float("nan"), float("nan")
+    return float(np.mean(given)), float(np.std(given, ddof=1) / np.sqrt(len(given)))
 
 
 def read_records(runs: Sequence[Path], *names: str) -> list[pd.DataFrame]:
@@ -51,6 +59,22 @@ def _read(file: Path) -> pd.DataFrame:
         return pd.read_parquet(file)
     except (OSError, ValueError) as error:
         raise PcftError(f"{file}: not a table of records ({first_line(error)}); {again(file.parent)}") from None
+
+
+def read_cost(run: Path) -> dict[str, Any]:
+    """Return the costs of a run (folder).
+
+    Raises:
+        PcftError: they are not there, or not those of a run.
+    """
+    path = run / "cost.json"
+    try:
+        cost = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(cost, dict):
+            raise ValueError("not an object")
+    except (OSError, ValueError) as error:
+        raise PcftError(f"{path}: not a record of costs ({first_line(error)}); {again(run)}") from None
+    return cost
 
 
 def poisoned_in(run: Path) -> tuple[int, ...]:
@@ -107,3 +131,20 @@ def paired(table: pd.DataFrame, strategy: str, baseline: str) -> Estimate | None
         return None
     differences = (table[strategy] - table[baseline]).dropna()
     return estimate(differences) if len(differences) else None
+
+
+def p_value(differences: Sequence[float] | pd.Series) -> float:
+    """Return the p value of a paired t-test, two-sided, of one difference a seed; NaN with fewer than two."""
+    mean, error = _mean_and_error(differences)
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return float("nan") if np.isnan(error) else float(2 * stats.t.sf(abs(mean / error), len(differences) - 1))
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Return p values corrected for how many they are (Holm, 1979): the i-th smallest of m times m - i + 1, never under a smaller one's."""
+    corrected, highest = [0.0] * len(values), 0.0
+    for rank, i in enumerate(sorted(range(len(values)), key=lambda i: values[i])):
+        highest = max(highest, min(1.0, (len(values) - rank) * values[i]))
+        corrected[i] = highest
+    return corrected

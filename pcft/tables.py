@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from pcft import pages
 from pcft.files import write_text
+from pcft.latex import booktabs, escape
 from pcft.statistics import (
     Estimate,
     by_seed,
@@ -77,7 +78,7 @@ def build(runs: Sequence[Path], output: Path, missing: Sequence[str] = ()) -> No
     header = ["strategy", *COLUMNS]
     write_text(output.with_name(f"{output.name}.csv"), _numbers(table, seeds))
     write_text(output.with_name(f"{output.name}.md"), tabulate(rows, header, tablefmt="github", disable_numparse=True) + f"\n\n{note}\n")
-    latex = tabulate(rows, header, tablefmt="latex_booktabs", disable_numparse=True).replace("±", r"$\pm$")
+    latex = booktabs(list(map(escape, header)), [list(map(escape, row)) for row in rows])
     write_text(output.with_name(f"{output.name}.tex"), f"% {note}\n{latex}\n")
     pages.write(output, runs)
 

@@ -1,12 +1,13 @@
 # The settings, and small functions of wildcards. Everything that can be tested without Snakemake lives in the package.
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from pcft import plan, tracking, work
+from pcft import plan, selection, tracking, work
 from pcft.config.experiments import WARMUPS
-from pcft.config.figures import NAMES as FIGURES
+from pcft.config.figures import NAMES, STUDIES
 from pcft.config.loading import load
 from pcft.errors import PcftError
 from pcft.layout import MODEL_FILES
@@ -63,8 +64,10 @@ TRAINING = {
 COUNTED = {experiment: plan.counted(settings, experiment, RESULTS) for experiment in settings.experiments}
 WITH_RUNS = [experiment for experiment, (found, _) in COUNTED.items() if found]
 
-
-FORMATS = ["csv", "md", "tex", "html"]
+# Of each figure over experiments, and of the table over all of them: what it is made of.
+COMPARISONS = {name: selection.comparison_job(settings, about, COUNTED.get) for name, about in selection.comparisons(settings).items()}
+RANKING = selection.ranking_job(settings, COUNTED.get) if selection.has_ranking(settings) else None
+ITEMS = selection.items(settings, plan.corpora(settings), COUNTED.get)
 
 
 def any_of(names):
@@ -78,8 +81,9 @@ wildcard_constraints:
     experiment=any_of(settings.experiments),
     strategy=any_of(settings.all_strategies()),
     warmup=any_of(WARMUPS.values()),
-    figure=any_of(FIGURES),
+    figure=any_of(NAMES + STUDIES),
     sweep=any_of(settings.sweeps),
+    comparison=any_of(COMPARISONS),
     seed=r"\d+",
 
 
@@ -131,26 +135,46 @@ def settings_of_runs(experiment):
     return beside([f"results/{folder}/settings.json" for folder in folders])
 
 
+def runs_of_entries(entries, file):
+    """List `file` of every run of the experiments of a comparison, or of the ranking."""
+    return [f"results/{run}/{file}" for entry in entries for run in entry.runs]
+
+
+def runs_of_ranking(file):
+    """List `file` of every run that the table over experiments is of."""
+    return runs_of_entries(RANKING.entries if RANKING else (), file)
+
+
+def comparison_inputs(wildcards):
+    """List what a declared figure is drawn from."""
+    entries = COMPARISONS[wildcards.comparison].entries
+    files = ["metrics.parquet", "trust.parquet", "exchanges.parquet", "cross.parquet", "cost.json", "manifest.json"]
+    return {
+        "runs": [path for file in files for path in runs_of_entries(entries, file)],
+        "beside": [path for entry in entries for path in settings_of_runs(entry.experiment)],
+        "corpora": [f"results/{entry.corpus}/manifest.json" for entry in entries],
+    }
+
+
 def warmup_of(wildcards):
     """Return the folder of the warm-up from which a run goes on."""
     strategy = plan.strategies(settings, wildcards.experiment)[wildcards.strategy]
     return f"results/runs/{wildcards.experiment}/{WARMUPS[strategy.trained]}/seed={wildcards.seed}"
 
 
+def files_of(kind, *formats):
+    """List the files of all tables or all figures."""
+    names = [item.name for item in ITEMS if item.kind == kind]
+    return expand(f"results/{kind}s/{{name}}.{{format}}", name=names, format=formats)
+
+
 def table_files():
-    tables = expand("results/tables/{table}-{experiment}.{format}", table=["final", "costs"], experiment=WITH_RUNS, format=FORMATS)
-    return tables + expand("results/tables/corpus-{corpus}.{format}", corpus=map("-".join, plan.corpora(settings)), format=FORMATS)
+    names = [item.name for item in ITEMS if item.kind == "table"] + [f"costs-{experiment}" for experiment in WITH_RUNS]
+    return expand("results/tables/{name}.{format}", name=names, format=["csv", "md", "tex", "html"])
 
 
 def figure_files():
-    mixtures = expand("results/figures/mixture-{corpus}.{format}", corpus=map("-".join, plan.corpora(settings)), format=["pdf", "png"])
-    drawn = [name for name, sweep in settings.sweeps.items() if set(sweep.points.values()) & set(WITH_RUNS)]
-    sweeps = expand("results/figures/sweep-{sweep}.{format}", sweep=drawn, format=["pdf", "png"])
-    return (
-        sweeps
-        + mixtures
-        + expand("results/figures/{figure}-{experiment}.{format}", figure=FIGURES, experiment=WITH_RUNS, format=["pdf", "png"])
-    )
+    return files_of("figure", "pdf", "png")
 
 
 def training_inputs(wildcards):

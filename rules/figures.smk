@@ -1,4 +1,4 @@
-# Figures of an experiment.
+# Figures of an experiment, of a sweep, and those that the configuration declares.
 
 # Where the report shows those that are not results.
 CATEGORIES = {**dict.fromkeys(["trust", "trust-history", "peers", "cross"], "2 Trust"), "costs": "3 Costs"}
@@ -11,6 +11,7 @@ rule figure:
         trust=lambda wildcards: runs_of(wildcards.experiment, "trust.parquet"),
         exchanges=lambda wildcards: runs_of(wildcards.experiment, "exchanges.parquet"),
         cross=lambda wildcards: runs_of(wildcards.experiment, "cross.parquet"),
+        costs=lambda wildcards: runs_of(wildcards.experiment, "cost.json"),
         manifests=lambda wildcards: runs_of(wildcards.experiment, "manifest.json"),
         beside=lambda wildcards: settings_of_runs(wildcards.experiment),
         corpus=lambda wildcards: f"{corpus_of(wildcards.experiment)}/manifest.json",
@@ -80,5 +81,41 @@ rule sweep:
         name=lambda wildcards, output: Path(output.pdf).with_suffix(""),
     shell:
         "python -m pcft sweep --settings {input.settings:q} --sweep {input.sweep:q}"
+        f" --results {shlex.quote(str(RESULTS))} "
+        "--output {params.name:q} > {log:q} 2>&1"
+
+
+rule comparison:
+    input:
+        unpack(comparison_inputs),
+        settings="results/figures/settings.json",
+        comparison="results/comparisons/{comparison}/settings.json",
+    output:
+        pdf="results/figures/{comparison}.pdf",
+        png=report(
+            "results/figures/{comparison}.png",
+            caption="captions/comparison.rst",
+            category="1 Results",
+            subcategory="all experiments",
+            labels={"what": "{comparison}", "as": "figure"},
+        ),
+    log:
+        "results/logs/figure/{comparison}.log",
+    benchmark:
+        "results/benchmarks/figure/{comparison}.tsv"
+    retries: 0
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=code_of("pcft.figures"),
+        about=lambda wildcards: asdict(selection.about(settings, selection.comparisons(settings)[wildcards.comparison])),
+        name=lambda wildcards, output: Path(output.pdf).with_suffix(""),
+    shell:
+        "python -m pcft comparison --settings {input.settings:q} --comparison {input.comparison:q}"
         f" --results {shlex.quote(str(RESULTS))} "
         "--output {params.name:q} > {log:q} 2>&1"

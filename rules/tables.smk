@@ -1,4 +1,4 @@
-# Metrics and costs of an experiment's runs as tables.
+# Metrics and costs of runs as tables: of an experiment, and of all of them.
 
 
 rule table:
@@ -85,3 +85,47 @@ rule costs:
         name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
     shell:
         "python -m pcft costs --runs {params.runs:q} --missing {params.missing:q} --output {params.name:q} > {log:q} 2>&1"
+
+
+rule ranking:
+    input:
+        settings="results/ranking/settings.json",
+        metrics=runs_of_ranking("metrics.parquet"),
+        manifests=runs_of_ranking("manifest.json"),
+        beside=[path for entry in (RANKING.entries if RANKING else ()) for path in settings_of_runs(entry.experiment)],
+    output:
+        report(
+            "results/tables/perplexity.csv",
+            caption="captions/ranking.rst",
+            category="1 Results",
+            subcategory="all experiments",
+            labels={"what": "final perplexity by experiment and strategy", "as": "CSV file"},
+        ),
+        page=report(
+            "results/tables/perplexity.html",
+            caption="captions/ranking.rst",
+            category="1 Results",
+            subcategory="all experiments",
+            labels={"what": "final perplexity by experiment and strategy", "as": "table"},
+        ),
+        markdown="results/tables/perplexity.md",
+        latex="results/tables/perplexity.tex",
+    log:
+        "results/logs/table/perplexity.log",
+    benchmark:
+        "results/benchmarks/table/perplexity.tsv"
+    retries: 0
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=code_of("pcft.ranking"),
+        name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
+    shell:
+        "python -m pcft ranking --settings {input.settings:q}"
+        f" --results {shlex.quote(str(RESULTS))} "
+        "--output {params.name:q} > {log:q} 2>&1"

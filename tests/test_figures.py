@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -9,15 +11,19 @@ import pandas as pd
 import pytest
 
 from pcft import figures
-from pcft.config.figures import CORPUS_NAMES, NAMES, Figures
+from pcft.config.figures import CORPUS_NAMES, NAMES, STUDIES, Figures
 from pcft.drawing.data import COLOURS, OTHERS, Data, colour, line
+from pcft.drawing.gains import UNTRAINED, gains_of
+from pcft.drawing.layout import thinned
 from pcft.drawing.mixtures import mixture
+from pcft.drawing.trusting import parts_of
 from pcft.figures import CORPUS_FIGURES, FIGURES, style
 from pcft.files import write_json
 from tests.conftest import write_run
 from tests.test_tables import metrics
 
 MANIFEST = {"categories": ["sea", "wood"], "mixture": {"measured": [[1, 0], [0, 1]]}, "shards": {}, "vocabulary": 2}
+SPENT = [("warmup", "train", 120.0), *((s, "train", 240.0) for s in ("local", "fedavg", "mine")), ("mine", "trust", 60.0)]
 
 
 @pytest.fixture
@@ -35,11 +41,13 @@ def data() -> Data:
     rows = metrics()
     training = rows[rows["split"] == "test"].assign(split="train", tokens=50)
     rows = pd.concat([rows, training[training["iteration"] > 0]])
-    return Data(rows, trust, exchanges, cross, ["sea", "wood"], [[1.0, 0.0], [0.25, 0.75]])
+    spent = [(s, "seed=0", phase, seconds) for s, phase, seconds in SPENT]
+    seconds = pd.DataFrame(spent, columns=["strategy", "seed", "phase", "seconds"])
+    return Data(rows, trust, exchanges, cross, ["sea", "wood"], [[1.0, 0.0], [0.25, 0.75]], seconds)
 
 
 def test_names_match_the_workflows() -> None:
-    assert tuple(FIGURES) == NAMES
+    assert tuple(FIGURES) == NAMES + STUDIES
     assert tuple(CORPUS_FIGURES) == CORPUS_NAMES
 
 
@@ -128,6 +136,9 @@ def write_runs(data: Data, folder: Path) -> list[Path]:
     for strategy in data.strategies:
         records = {name: table[table["strategy"] == strategy] for name, table in tables.items()}
         runs.append(write_run(folder / strategy, records, settings={"events": {"poison": None}}))
+        write_json(
+            runs[-1] / "cost.json", {"seconds": {"train": 240.0, "total": 250.0}, "warmup": {"seconds": {"train": 9.0, "total": 9.5}}}
+        )
     return runs
 
 
@@ -156,7 +167,7 @@ def test_same_data_same_bytes(data: Data, tmp_path: Path) -> None:
         assert (tmp_path / f"one.{ending}").read_bytes() == (tmp_path / f"two.{ending}").read_bytes()
 
 
-@pytest.mark.parametrize(("clients", "categories"), [(1, 1), (4, 4), (9, 3), (20, 20)])
+@pytest.mark.parametrize(("clients", "categories"), [(1, 1), (4, 4), (9, 3), (20, 20), (70, 7)])
 def test_mixture_draws_within_its_size(clients: int, categories: int) -> None:
     shares = [[float(c == i % categories) for c in range(categories)] for i in range(clients)]
     names = [f"site-{c}.example" for c in range(categories)]
@@ -170,6 +181,119 @@ def test_mixture_draws_within_its_size(clients: int, categories: int) -> None:
         assert box.x0 >= -0.02
         bars, matrix = figure.axes[:2]
         assert bars.get_ylim() == matrix.get_ylim() == (clients - 0.5, -0.5)  # client 0 on top
+        if clients > 60:
+            assert len(bars.get_yticklabels()) < clients
+            plt.close(figure)
+            return
         widths = [sum(patch.get_width() for patch in bars.patches if round(patch.get_y() + 0.4) == i) for i in range(clients)]
         assert widths == [1.0] * clients
         plt.close(figure)
+
+
+def build_all(data: Data, name: str, look: Figures | None = None) -> Any:
+    figure = FIGURES[name](data, look or Figures())
+    figure.canvas.draw()
+    plt.close(figure)
+    return figure
+
+
+def lines_of(axis: Any) -> list[list[float]]:
+    return [np.asarray(line.get_ydata(), dtype=float).tolist() for line in axis.lines]
+
+
+def test_parts_of_trust_by_hand(data: Data) -> None:
+    """Three clients, two of them of the sea. Pairs that are not there count as no trust; poisoned clients' own trust does not count."""
+    rows = [(0, 0, 0.5), (0, 1, 0.3), (0, 2, 0.2), (1, 1, 1.0), (2, 2, 0.6), (2, 0, 0.4)]
+    trust = pd.DataFrame(rows, columns=["client", "peer", "trust"]).assign(strategy="mine", seed=0, iteration=5)
+    some = replace(data, trust=trust, shares=[[1.0, 0.0], [0.75, 0.25], [0.0, 1.0]])
+    everybody = pd.concat([data.metrics, data.metrics[data.metrics["client"] == 0].assign(client=2)])
+    counted = parts_of(replace(some, metrics=everybody), "mine")
+    assert counted.columns.tolist() == ["oneself", "same category", "others"]
+    np.testing.assert_allclose(counted.loc[5], [(0.5 + 1 + 0.6) / 3, 0.3 / 3, (0.2 + 0.4) / 3])
+    np.testing.assert_allclose(parts_of(some, "mine").loc[5], [(0.5 + 1) / 2, 0.3 / 2, 0.2 / 2])  # client 2 is poisoned
+
+
+def test_parts_of_trust_that_nobody_can_have(data: Data) -> None:
+    """With one client a category there is no panel for others of it."""
+    figure = build_all(data, "trust-parts")
+    assert [axis.get_ylabel() for axis in figure.axes] == ["oneself", "others"]
+    assert lines_of(figure.axes[0])[2] == [0.5, 1.0]
+    assert lines_of(figure.axes[1])[2] == [0.5, 0.0]
+
+
+def test_gains_by_client(data: Data) -> None:
+    """Client 1's loss under `mine` is higher than under `local` by a half, everybody else's lower; three seeds."""
+    hurt = (data.metrics["strategy"] == "mine") & (data.metrics["client"] == 1) & (data.metrics["split"] == "test")
+    data.metrics.loc[hurt & (data.metrics["iteration"] == 10), "loss"] += 1
+    figure = build_all(data, "gains")
+    fedavg, mine = figure.axes
+    assert [axis.get_title(loc="left") for axis in (fedavg, mine)] == ["fedavg: 0 of 2 gain", "mine: 1 of 2 gain"]
+    np.testing.assert_allclose(sorted(lines_of(mine)[0]), [-0.5] * 3 + [0.5] * 3)
+    assert [label.get_text() for label in mine.get_xticklabels()] == ["0\nsea", "1\nwood"]
+
+
+def test_gains_without_local_are_over_the_start(data: Data) -> None:
+    over, gains = gains_of(data, "nobody")
+    assert over == UNTRAINED
+    np.testing.assert_allclose(gains.xs("mine").xs(0, level="seed"), [4 - 1.5, 4 - 1.6])
+    figure = build_all(replace(data, metrics=data.metrics[data.metrics["strategy"] == "mine"]), "gains")
+    assert "before training" in figure.get_supylabel()
+
+
+def test_time_by_phase(data: Data) -> None:
+    figure = build_all(data, "time")
+    (axis,) = figure.axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["warmup", "local", "fedavg", "mine"]
+    widths = {str(bars.get_label()): [round(bar.get_width(), 6) for bar in bars] for bars in axis.containers}
+    assert widths == {"train": [2.0, 4.0, 4.0, 4.0], "trust": [0.0, 0.0, 0.0, 1.0]}
+    assert axis.get_xlabel() == "time of a run (min)"
+    assert [text.get_text().strip() for text in axis.texts] == ["2.0", "4.0", "4.0", "5.0"]
+
+
+def test_topologies_side_by_side(data: Data) -> None:
+    about = {"trust": "validation", "k": None, "threshold": None}
+    settings = {"fedavg": {**about, "topology": "full"}, "mine": {**about, "topology": "top_k", "k": 2}}
+    figure = build_all(replace(data, settings=settings), "topologies")
+    top, bottom = figure.axes
+    assert [label.get_text() for label in bottom.get_xticklabels()] == ["full", "top_k 2"]
+    assert [text.get_text() for text in top.texts] == ["validation"]
+    means = [container.lines[0].get_ydata()[0] for container in top.containers]
+    np.testing.assert_allclose(means, [0, 0.5], atol=1e-12)
+    assert {container.lines[0].get_color() for container in top.containers} == {COLOURS["validation"]}
+
+
+@pytest.mark.parametrize("name", [*NAMES, *STUDIES])
+@pytest.mark.parametrize("case", ["one seed", "one strategy", "no local", "failed", "lost", "absent"])
+def test_figures_of_what_is_left(data: Data, name: str, case: str) -> None:
+    """Whatever runs there are, and whatever became of them, a figure is drawn within its size."""
+    tables = {key: getattr(data, key) for key in ("metrics", "trust", "exchanges", "cross", "seconds")}
+    kept = {"one strategy": ["mine"], "no local": ["fedavg", "mine"]}.get(case, ["local", "fedavg", "mine"])
+    tables = {key: table[table["strategy"].isin(kept)] for key, table in tables.items()}
+    if case == "one seed":
+        tables["metrics"] = tables["metrics"][tables["metrics"]["seed"] == 0]
+    if case in ("failed", "lost"):
+        column = (tables["metrics"]["strategy"] == "mine") & (tables["metrics"]["iteration"] > 0)
+        tables["metrics"].loc[column, ["loss", "perplexity"]] = float("inf") if case == "failed" else float("nan")
+        tables["cross"].loc[tables["cross"]["strategy"] == "mine", "loss"] = float("nan")
+    if case == "absent":
+        tables["trust"] = tables["trust"][(tables["trust"]["client"] == 0) & (tables["trust"]["peer"] == 0)]
+        tables["exchanges"].loc[tables["exchanges"]["client"] == 1, "present"] = False
+        tables["cross"] = tables["cross"][(tables["cross"]["client"] == 0) & (tables["cross"]["peer"] == 0)]
+    look = Figures()
+    with mpl.rc_context(style(look)):
+        box = build_all(replace(data, **tables), name, look).get_tightbbox()
+        assert box.x1 <= look.width + 0.02
+        assert box.x0 >= -0.02
+
+
+def test_labels_thin_out() -> None:
+    assert thinned(9, 2.0, 0.1) == list(range(9))
+    shown = thinned(1000, 2.0, 0.1)
+    assert len(shown) <= 20
+    assert shown[0] == 0
+
+
+def test_trust_of_pairs_that_were_not_looked_at_is_none(data: Data) -> None:
+    pairs = (data.trust["client"] == 0) & (data.trust["peer"] == 1)
+    figure = build_all(replace(data, trust=data.trust[~pairs]), "trust")
+    assert np.asarray(figure.axes[2].images[0].get_array())[0].tolist() == [1.0, 0.0]

@@ -15,6 +15,7 @@ def test_settings_files_hold_what_a_job_needs_and_no_more(tiny_config: dict[str,
     files = plan.settings_files(config)
     assert set(files) == {
         "figures/settings.json",
+        "paper/settings.json",
         "models/tiny/settings.json",
         "corpora/places/tiny/settings.json",
         "runs/main/settings.json",

@@ -46,7 +46,7 @@ def code() -> Hash:
     return _code
 
 
-STAGES = ("wheels", "repositories", "models", "corpora", "finetuning", "tables", "corpus_tables", "figures")
+STAGES = ("wheels", "repositories", "models", "corpora", "finetuning", "tables", "ranking", "corpus_tables", "figures", "paper")
 EDITS = [
     ("part", "return helper.X  # why", "return helper.X  # because", False),
     ("part", "'''Doc.'''", "'''Document.'''", False),

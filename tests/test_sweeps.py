@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pcft.config.parsing import Problems, read
 from pcft.drawing.sweeps import sweep
 from pcft.errors import PcftError
 from pcft.files import canonical
+from pcft.statistics import estimate
 from tests.conftest import write_run
 from tests.test_tables import metrics
 
@@ -147,3 +149,74 @@ def test_figure(job: SweepJob, tmp_path: Path) -> None:
     for name in ("one", "two"):
         figures.build_sweep(job, tmp_path, look, tmp_path / name)
     assert (tmp_path / "one.pdf").read_bytes() == (tmp_path / "two.pdf").read_bytes()
+
+
+def values_of(tiny_config: dict[str, Any], setting: str, values: Any) -> list[float | None]:
+    files = plan.settings_files(load(declared(tiny_config, setting, values), "my.yaml"))
+    return [point["value"] for point in files["sweeps/more/settings.json"]["points"]]
+
+
+@pytest.mark.parametrize(
+    ("setting", "values", "expected"),
+    [
+        ("adapters.rank", [1, 2, 4], [1, 2, 4]),
+        ("adapters.alpha", [8, 32.5], [8, 32.5]),
+        ("adapters.dropout", [0, 0.3], [0, 0.3]),
+        ("training.dropout", [0.0, 0.2, 0.4], [0, 0.2, 0.4]),
+        ("training.learning_rate", {"low": 0.0001, "high": 0.01}, [1e-4, 1e-2]),
+        ("training.tokens", {"few": 100, "all": None}, [100, 400]),
+        ("corpus.tokens.train", [200, 400], [200, 400]),
+        ("events.absent", {"nobody": None, "half": 0.5}, [0, 0.5]),
+        ("adapters.initial", ["own", "shared"], [None, None]),
+        ("events.privacy", {"none": None, "some": {"epsilon": 8}}, [None, None]),
+    ],
+)
+def test_values_that_are_numbers(tiny_config: dict[str, Any], setting: str, values: Any, expected: list[float | None]) -> None:
+    """Also those that have names, and those left out, which are what the setting comes to."""
+    assert values_of(tiny_config, setting, values) == expected
+
+
+def numeric(job: SweepJob, values: list[float | None], tmp_path: Path) -> Any:
+    """Return the drawn axis of a sweep over these values; each point has the runs of the first."""
+    points = tuple(replace(job.points[0], label=f"{value}", value=value) for value in values)
+    look = Figures()
+    with mpl.rc_context(figures.style(look)):
+        figure = sweep(replace(job, points=points, poisoned=()), tmp_path, look)
+        figure.canvas.draw()
+        plt.close(figure)
+    return figure.axes[0]
+
+
+def test_numbers_stand_where_they_belong(job: SweepJob, tmp_path: Path) -> None:
+    axis = numeric(job, [0.0, 0.1, 0.4], tmp_path)
+    assert axis.get_xscale() == "linear"
+    assert np.asarray(axis.containers[0].lines[0].get_xdata()).tolist() == [0.0, 0.1, 0.4]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["0.0", "0.1", "0.4"]
+
+
+def test_values_that_are_spread_stand_on_a_logarithmic_axis(job: SweepJob, tmp_path: Path) -> None:
+    axis = numeric(job, [0.0001, 0.001, 0.01], tmp_path)
+    assert axis.get_xscale() == "log"
+    ends = axis.get_xlim()
+    assert ends[0] < 0.0001
+    assert ends[1] > 0.01
+    assert axis.get_xticks(minor=True).size == 0
+
+
+def test_labels_that_would_meet_are_left_out(job: SweepJob, tmp_path: Path) -> None:
+    axis = numeric(job, [0.0, 0.001, 0.002, 1.0], tmp_path)
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["0.0", "", "", "1.0"]
+
+
+def test_values_of_which_one_is_no_number_stand_evenly(job: SweepJob, tmp_path: Path) -> None:
+    axis = numeric(job, [None, 1.0, 100.0], tmp_path)
+    assert np.asarray(axis.containers[0].lines[0].get_xdata()).tolist() == [0, 1, 2]
+
+
+def test_intervals_over_seeds(job: SweepJob, tmp_path: Path) -> None:
+    """Of the means over both clients of three seeds, as the tables have them."""
+    axis = numeric(job, [1.0, 2.0], tmp_path)
+    seeds = [np.mean([np.exp(2 + 0.1 * client + 0.01 * seed) for client in (0, 1)]) for seed in range(3)]
+    low, high = axis.containers[0].lines[2][0].get_segments()[0][:, 1]
+    expected = estimate(seeds)
+    np.testing.assert_allclose([low, high], [expected.mean - expected.half_width, expected.mean + expected.half_width])

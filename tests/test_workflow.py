@@ -14,13 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from pcft.config.figures import NAMES as FIGURES
+from tests.tex import needs_tex
 from tests.workspace import Workspace
 
 pytestmark = pytest.mark.workflow
 
 CORPUS = "corpus_places_tiny"
 EACH = len(FIGURES)  # figures of an experiment
-ALL_RUNS = {"warmup": 2, "finetune": 3, "table": 2, "costs": 2, "figure": 2 * EACH}
+ACROSS = {"ranking": 1, "comparison": 1}  # the table and the figure of both experiments
+ALL_RUNS = {"warmup": 2, "finetune": 3, "table": 2, "costs": 2, "figure": 2 * EACH, **ACROSS}
 
 
 def test_contract(done: Workspace) -> None:
@@ -55,11 +57,18 @@ def test_contract(done: Workspace) -> None:
     for table in ("final-main", "costs-main", "corpus-places-tiny"):
         for ending in ("csv", "md", "tex", "html"):
             assert (results / f"tables/{table}.{ending}").exists()
-    for figure in [*(f"{name}-main" for name in FIGURES), "mixture-places-tiny"]:
+    for figure in [*(f"{name}-main" for name in FIGURES), "mixture-places-tiny", "improvement"]:
         for ending in ("pdf", "png"):
             assert (results / f"figures/{figure}.{ending}").stat().st_size > 5000
     report = (results / "report.html").read_text()
-    for name in ("final-main.csv", "learning-curves-main.png", "trust-other.png", "mixture-places-tiny.png", "corpus-places-tiny.csv"):
+    for name in (
+        "final-main.csv",
+        "learning-curves-main.png",
+        "trust-other.png",
+        "mixture-places-tiny.png",
+        "perplexity.csv",
+        "improvement.png",
+    ):
         assert name in report
 
 
@@ -113,7 +122,7 @@ def training_code(workspace: Workspace) -> None:
 
 
 def figure_code(workspace: Workspace) -> None:
-    workspace.edit("pcft/drawing/data.py", "GOLDEN = 0.68", "GOLDEN = 0.7")
+    workspace.edit("pcft/drawing/layout.py", "GOLDEN = 0.68", "GOLDEN = 0.7")
 
 
 def corpus_code(workspace: Workspace) -> None:
@@ -163,14 +172,15 @@ def other_model(workspace: Workspace) -> None:
 
 
 CARD = {"card_places_tiny": 1, "mixture_places_tiny": 1}
-MAIN = {"warmup": 1, "finetune": 2, "table": 1, "costs": 1, "figure": EACH}
+MAIN = {"warmup": 1, "finetune": 2, "table": 1, "costs": 1, "figure": EACH, **ACROSS}
+ALL_FIGURES = {"figure": 2 * EACH, "mixture_places_tiny": 1, "comparison": 1}
 EDITS: list[tuple[str, Callable[[Workspace], None], dict[str, int]]] = [
-    ("figure style", changed("figures.font_size", 9), {"figure": 2 * EACH, "mixture_places_tiny": 1}),
-    ("figure code", figure_code, {"figure": 2 * EACH, "mixture_places_tiny": 1}),
+    ("figure style", changed("figures.font_size", 9), ALL_FIGURES),
+    ("figure code", figure_code, ALL_FIGURES),
     (
         "new strategy",
         changed("experiments.main.strategies", ["local", "fedavg", "oracle"]),
-        {"finetune": 1, "table": 1, "costs": 1, "figure": EACH},
+        {"finetune": 1, "table": 1, "costs": 1, "figure": EACH, **ACROSS},
     ),
     ("new seed", changed("experiments.main.seeds", [1, 2]), {**MAIN}),
     ("learning rate", changed("experiments.main.training.learning_rate", 1e-3), MAIN),
@@ -181,14 +191,14 @@ EDITS: list[tuple[str, Callable[[Workspace], None], dict[str, int]]] = [
     ("comment in a module", comment, {}),
     ("training code", training_code, ALL_RUNS),
     ("corpus code", corpus_code, {CORPUS: 1, **CARD, **ALL_RUNS}),
-    ("new experiment", new_experiment, {"warmup": 1, "finetune": 1, "table": 1, "costs": 1, "figure": EACH}),
+    ("new experiment", new_experiment, {"warmup": 1, "finetune": 1, "table": 1, "costs": 1, "figure": EACH, **ACROSS}),
     ("files touched", touch, {}),
-    ("keys in another order", reorder_keys, {}),
+    ("keys in another order", reorder_keys, ACROSS),  # in which experiments stand in their order
     ("threads", changed("compute.finetune_threads", 2), {}),
     ("trackers", changed("trackers", ["tensorboard"]), {}),
     ("other resources", other_resources, {}),
     ("a figure removed", removed_figure, {"figure": 1}),
-    ("strategies in another order", changed("experiments.main.strategies", ["fedavg", "local"]), {"table": 1, "costs": 1, "figure": EACH}),
+    ("strategies in another order", changed("experiments.main.strategies", ["fedavg", "local"]), {"table": 1, "costs": 1, "figure": EACH, **ACROSS}),
     ("a document edited", edited_document, {CORPUS: 1, **CARD, **ALL_RUNS}),
     ("a document added", added_document, {CORPUS: 1, **CARD, **ALL_RUNS}),
     ("another model in the folder", other_model, {"model": 1, CORPUS: 1, **CARD, **ALL_RUNS}),
@@ -229,7 +239,7 @@ def test_variants_and_a_sweep(workspace: Workspace) -> None:
     values = {"nobody": None, "flip": {"clients": [0], "attack": "flip"}}
     config["sweeps"] = {"attacks": {"experiment": "other", "setting": "events.poison", "values": values}}
     workspace.config = config
-    assert workspace.pending() == {"warmup": 2, "finetune": 3, "table": 2, "costs": 2, "figure": 2 * EACH, "sweep": 1}
+    assert workspace.pending() == {"warmup": 2, "finetune": 3, "table": 2, "costs": 2, "figure": 2 * EACH, "sweep": 1, **ACROSS}
     outputs = set(workspace.pending_outputs())
     assert outputs == {*("main/warmup-frozen-a/seed=1", "main/fixed/seed=1", "main/exact/seed=1")} | {
         *("attacks-flip/warmup/seed=1", "attacks-flip/local/seed=1")
@@ -241,6 +251,43 @@ def test_variants_and_a_sweep(workspace: Workspace) -> None:
     assert "sweep-attacks.png" in report
     assert r"of <em>attacks-flip</em>: <a class=\"reference external\" href=\"runs/attacks-flip/local/seed=1/\">" in report
     assert 'href="../runs/main/warmup-frozen-a/seed=1/"' in (workspace.folder / "results/tables/costs-main.html").read_text()
+
+
+def test_a_declared_figure(workspace: Workspace) -> None:
+    """It is made and in the report; another declaration draws it anew, and nothing else."""
+    declared = {"figure": "curves", "experiments": ["main"], "strategies": ["fedavg", "local"], "caption": "As *we* see it."}
+    changed("comparisons.ours", declared)(workspace)
+    assert workspace.pending() == {"comparison": 1}
+    workspace.run()
+    assert workspace.pending() == {}
+    figure = workspace.folder / "results/figures/ours.pdf"
+    before = figure.read_bytes()
+    report = (workspace.folder / "results/report.html").read_text()
+    assert "ours.png" in report
+    assert "As <em>we</em> see it." in report
+    changed("comparisons.ours.y", "perplexity")(workspace)
+    assert workspace.pending() == {"comparison": 1}
+    workspace.run("figures")
+    assert figure.read_bytes() != before
+    changed("comparisons.ours.strategies", ["fedvag"])(workspace)
+    result = workspace.snakemake("-n")
+    assert result.returncode == 1
+    assert "comparisons.ours.strategies[0] is 'fedvag', which strategies of main does not declare" in result.stdout + result.stderr
+
+
+@needs_tex
+def test_on_paper(workspace: Workspace) -> None:
+    """A target of its own, not part of all; what is shown there is what there is."""
+    workspace.run("paper")
+    paper = workspace.folder / "results/paper.pdf"
+    assert paper.read_bytes().startswith(b"%PDF")
+    source = (workspace.folder / "results/paper.tex").read_text()
+    for name in ("perplexity", "final-main", "final-other", "corpus-places-tiny"):
+        assert rf"\input{{tables/{name}.tex}}" in source
+    for name in ("improvement", "gains-main", "trust-other", "mixture-places-tiny"):
+        assert rf"\includegraphics{{figures/{name}.pdf}}" in source
+    assert "Results of config.yaml" in source
+    assert workspace.pending() == {}
 
 
 def test_a_config_file_replaces_the_default_whole(workspace: Workspace) -> None:

@@ -6,12 +6,12 @@ import math
 import re
 from collections.abc import Iterable
 
+from pcft.config.comparison_checks import check_comparisons
 from pcft.config.compute import Compute
 from pcft.config.corpora import Corpus
 from pcft.config.corpus_checks import check_corpus, check_repository
 from pcft.config.events import Events, Poison
 from pcft.config.experiments import WARMUPS, Experiment
-from pcft.config.figures import NAMES
 from pcft.config.models import Model, Wheel
 from pcft.config.parsing import Problems
 from pcft.config.schema import Config
@@ -32,15 +32,15 @@ def check(config: Config, problems: Problems) -> None:
     for name, corpus in config.corpora.items():
         check_corpus(f"corpora.{name}", corpus, config, problems)
     _distinct(config, problems)
-    _figures(config, problems)
     for name, strategy in config.strategies.items():
         _strategy(f"strategies.{name}", name, strategy, problems)
     if not config.experiments:
         problems.add("experiments", "is empty; declare at least one")
     for name, experiment in config.experiments.items():
         _experiment(f"experiments.{name}", experiment, config, problems)
+    check_comparisons(config, problems)
     _compute(config.compute, problems)
-    for name in ("width", "font_size", "resolution"):
+    for name in ("width", "text_width", "font_size", "resolution"):
         problems.positive(getattr(config.figures, name), f"figures.{name}")
 
 
@@ -77,19 +77,6 @@ def _distinct(config: Config, problems: Problems) -> None:
                         f"corpora.{corpus}",
                         f"and corpora.{other}, each with a model, give the same name {corpus}{joint}{model}; rename one",
                     )
-
-
-def _figures(config: Config, problems: Problems) -> None:
-    """Files of figures are named after figure and experiment, either of which may have hyphens."""
-    files: dict[str, str] = {}
-    for experiment in config.experiments:
-        for figure in NAMES:
-            other = files.setdefault(f"{figure}-{experiment}", experiment)
-            if other != experiment:
-                problems.add(
-                    f"experiments.{experiment}",
-                    f"and experiments.{other} have a figure of the same name, {figure}-{experiment}; rename one",
-                )
 
 
 def _model(place: str, model: Model, config: Config, problems: Problems) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NAMES = ("learning-curves", "final-perplexity", "costs", "trust", "trust-history", "peers", "cross")  # of an experiment
+# Of an experiment.
+NAMES = ("learning-curves", "final-perplexity", "gains", "costs", "time", "trust", "trust-history", "trust-parts", "peers", "cross")
+STUDIES = ("topologies",)  # of an experiment with strategies that differ in this alone
 CORPUS_NAMES = ("mixture",)  # of a corpus
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One value of a sweep: how it is called, its experiment, and the runs of that."""
+    """One value of a sweep: how it is called, its experiment, the runs of that, and the value itself if it is a number."""
 
     label: str
     experiment: str
     runs: tuple[str, ...]
+    value: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,9 @@ class Figures:
     """Looks of the figures."""
 
     width: float = 3.3
-    """Inches: a paper's column is about 3.3 wide, its text about 6.75."""
+    """Inches, of a paper's column."""
+    text_width: float = 6.75
+    """Inches, of a paper's text, for figures that are declared with the width `text`."""
     font_size: float = 8.0
     """Points."""
     resolution: int = 300

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from pcft.config.comparisons import Comparison
 from pcft.config.compute import Compute
 from pcft.config.corpora import Corpus
 from pcft.config.experiments import Experiment
@@ -33,6 +34,8 @@ class Config:
     """Strategies beyond the plain ones, which are named like their source of trust."""
     sweeps: dict[str, Sweep] = field(default_factory=dict)
     """Experiments many times over, with one setting changed."""
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    """Figures beside those that are made by themselves."""
     runs: Literal["all", "finished"] = "all"
     """What tables and figures are of: all runs, made first where they are not there; or the finished ones, the others being named."""
     trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
@@ -45,3 +48,26 @@ class Config:
     def all_strategies(self) -> dict[str, Strategy]:
         """Return the plain strategies and the file's own, by name; the file may redefine a plain one."""
         return {name: Strategy(trust=name) for name in SOURCES} | self.strategies
+
+    def declared_experiments(self) -> list[str]:
+        """Return the experiments that are not made by sweeps."""
+        made = {f"{name}-{label}" for name, sweep in self.sweeps.items() for label in sweep.points}
+        return [name for name in self.experiments if name not in made]
+
+    def compared(self, comparison: Comparison) -> list[str]:
+        """Return the experiments of a comparison."""
+        return list(comparison.experiments) or self.declared_experiments()
+
+    def value_of(self, experiment: str, setting: str) -> Any:
+        """Return what a setting comes to in an experiment; it is written as in a sweep.
+
+        Raises:
+            AttributeError, KeyError: there is no such setting.
+        """
+        declared = self.experiments[experiment]
+        first, *rest = setting.split(".")
+        value: Any = self.corpora[declared.corpus] if first == "corpus" and rest else getattr(declared, first)
+        for name in rest:
+            value = None if value is None else getattr(value, name)
+        everything = setting == "training.tokens" and value is None
+        return self.corpora[declared.corpus].tokens.train if everything else value

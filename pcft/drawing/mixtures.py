@@ -10,31 +10,46 @@ from matplotlib.figure import Figure
 
 from pcft.config.figures import Figures
 from pcft.drawing.data import SHADES
+from pcft.drawing.layout import legend, thinned, width_of
+
+CROWDED = 60  # clients: of more, each has less than a line of text
+TALLEST = 6.0  # inches
 
 
 def mixture(manifest: dict[str, Any], look: Figures) -> Figure:
     """Shares of the categories in each client's training text, asked for (ticks) and measured (bars); and how far these texts are apart."""
     names, measured = manifest["categories"], np.array(manifest["mixture"]["measured"])
     asked, clients = np.array(manifest["mixture"]["asked"]), len(manifest["mixture"]["measured"])
-    many = len(names) > len(SHADES)
-    size = (look.width, 0.9 + look.width * (0.12 + 0.036 * clients))
-    figure, (bars, matrix) = plt.subplots(1, 2, sharey=True, figsize=size)
+    many, crowded = len(names) > len(SHADES), clients > CROWDED
+    order = np.argsort(measured.argmax(1), kind="stable") if crowded else np.arange(clients)
+    measured, asked = measured[order], asked[order]
+    figure, (bars, matrix) = plt.subplots(
+        1, 2, sharey=True, figsize=(look.width, min(0.9 + look.width * (0.12 + 0.036 * clients), TALLEST))
+    )
     for i, name in enumerate(names):
-        left = measured[:, :i].sum(1)
-        bars.barh(range(clients), measured[:, i], left=left, height=0.8, color=SHADES[i % len(SHADES)], label=name)
-    for client, edges in enumerate(asked.cumsum(1)[:, :-1]):
+        left, shade = measured[:, :i].sum(1), SHADES[i % len(SHADES)]
+        if crowded:
+            bars.fill_betweenx(range(clients), left, left + measured[:, i], step="mid", color=shade, label=name, linewidth=0)
+        else:
+            bars.barh(range(clients), measured[:, i], left=left, height=0.8, color=shade, label=name)
+    for client, edges in enumerate(asked.cumsum(1)[:, :-1] if not crowded else ()):
         bars.vlines(edges[(edges > 0) & (edges < 1)], client - 0.48, client + 0.48, color="black", linewidth=0.8)
-    labels = [f"{i} {names[int(np.argmax(measured[i]))]}" if many else str(i) for i in range(clients)]
-    bars.set(xlim=(0, 1), xlabel="share of tokens", ylabel="client")
-    bars.set_yticks(range(clients), labels)
-    image = matrix.imshow(manifest["divergence"], vmin=0, cmap="cividis", aspect="auto")
-    matrix.set(xlabel="client")
-    matrix.set_xticks(range(0, clients, 1 + clients // 12))
+    labels = [f"{order[i]} {names[int(np.argmax(measured[i]))]}" if many else str(order[i]) for i in range(clients)]
+    bars.set(xlim=(0, 1), ylim=(clients - 0.5, -0.5), xlabel="share of tokens", ylabel="client")
+    shown = thinned(clients, figure.get_figheight() - 0.9, 1.1 * look.font_size / 72)
+    bars.set_yticks(shown, [labels[i] for i in shown])
+    divergence = np.array(manifest["divergence"])
+    if len(divergence) == clients:
+        divergence = divergence[np.ix_(order, order)]
+    image = matrix.imshow(divergence, vmin=0, cmap="cividis", aspect="auto")
+    matrix.set(xlabel="client", ylim=(clients - 0.5, -0.5))
+    places = thinned(len(divergence), 0.25 * look.width, width_of("0" * (1 + len(str(clients))), look))
+    matrix.set_xticks(places, [str(order[i]) for i in places])
     matrix.tick_params(length=0)
     for axis in (bars, matrix):
         axis.grid(visible=False)
     figure.colorbar(image, ax=matrix, label="divergence (bits)")
     if not many:
-        fitting = int(72 * look.width / (0.5 * look.font_size * (max(map(len, names)) + 6)))  # a letter is about half as wide as high
-        figure.legend(*bars.get_legend_handles_labels(), loc="outside upper center", ncols=max(1, min(len(names), fitting)))
+        handles, _ = bars.get_legend_handles_labels()
+        legend(figure, handles, names, look)
     return figure

@@ -1,0 +1,34 @@
+# All tables and figures in one PDF, for those who ask for it: it needs a TeX.
+
+
+rule paper:
+    input:
+        files_of("table", "tex"),
+        files_of("figure", "pdf"),
+        settings="results/paper/settings.json",
+        costs=[path for experiment in settings.experiments for path in runs_of(experiment, "cost.json")],
+        models=[f"results/models/{model}/manifest.json" for _, model in plan.corpora(settings)],
+        corpora=[f"results/corpora/{corpus}/{model}/manifest.json" for corpus, model in plan.corpora(settings)],
+        captions=on_this_machine(sorted(Path(workflow.basedir, "rules/captions").glob("*.rst"))),
+    output:
+        "results/paper.pdf",
+    log:
+        "results/logs/paper.log",
+    benchmark:
+        "results/benchmarks/paper.tsv"
+    retries: 0
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=code_of("pcft.paper"),
+        captions=Path(workflow.basedir, "rules/captions"),
+        config=source.split(", "),
+    shell:
+        "python -m pcft paper --settings {input.settings:q}"
+        f" --results {shlex.quote(str(RESULTS))} "
+        "--captions {params.captions:q} --config {params.config:q} --output {output:q} > {log:q} 2>&1"
