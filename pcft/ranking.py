@@ -80,7 +80,11 @@ def compare(final: pd.DataFrame) -> dict[str, Cell]:
 
 
 def build(job: RankingJob, results: Path, output: Path) -> None:
-    """Write `output` with the endings .csv (numbers, p values), .md, .tex and .html; `results` holds the runs. Poisoned clients do not count."""
+    """Write `output` with the endings .csv (numbers, p values), .md, .tex and .html; poisoned clients do not count.
+
+    Args:
+        results: the folder that holds the runs.
+    """
     table = {entry.experiment: compare(_final(entry, results)) for entry in job.entries}
     strategies = list(dict.fromkeys(name for row in table.values() for name in row))
     cells = [cell for row in table.values() for cell in row.values()]

@@ -28,6 +28,7 @@ from pcft.config.corpora import Corpus
 from pcft.config.experiments import Experiment
 from pcft.config.loading import load
 from pcft.config.schema import Config
+from pcft.config.strategies import SOURCES
 from pcft.errors import PcftError
 from tests.conftest import WORDS, sentences
 from tests.pages import PAGES, ROOT, TOOLS, Block, blocks, inline
@@ -179,7 +180,7 @@ def test_settings_in_a_page(block: Block, tiny_config: dict[str, Any]) -> None:
     _, place = next((kind, place) for kind, place in places if set(part) <= {f.name for f in dataclasses.fields(kind)})
     for name, value in part.items():
         place[name] = {**place.get(name, {}), **value} if isinstance(value, dict) else value
-    config["experiments"]["main"]["strategies"] = ["local", *part.get("strategies", {})] if place is config else ["local"]
+    config["experiments"]["main"]["strategies"] = [*SOURCES, *(part.get("strategies", {}) if place is config else ())]
     load(config, block.page)
 
 

@@ -21,7 +21,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DECLARED = {r.name: r.specifier for r in map(Requirement, PROJECT["dependencies"])}
 ON_CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 IMPORTED = {"markdown-it-py": "markdown_it"}
-LAZY = {"pcft.seeding": {"torch"}}  # imported by the function that needs it, which corpora do not call
+LAZY = {  # imported by the function that needs it
+    "pcft.seeding": {"torch"},  # which corpora do not call
+    "pcft.trackers": {"tensorboard", "wandb", "mlflow"},  # extras
+}
 ENVIRONMENTS = sorted(file.stem for file in (ROOT / "envs").glob("*.yaml"))
 UNSEEN = {"python", "pip", "accelerate", "pygments"}  # called by wheels, transformers and Snakemake's report
 RULES = [
@@ -97,8 +100,9 @@ def needed(command: str) -> dict[str, set[str]]:
     names[command] = subcommands()[command]
     stages = {name for name in names[command] if name.startswith("pcft.") and provenance._source(name)}
     for module in set().union(*map(provenance.modules_of, stages)):
-        names[module] = imported(provenance._tree(module)) - LAZY.get(module, set())
-    return {module: {n.partition(".")[0] for n in found} - set(sys.stdlib_module_names) - {"pcft"} for module, found in names.items()}
+        names[module] = imported(provenance._tree(module))
+    tops = {module: {name.partition(".")[0] for name in found} - LAZY.get(module, set()) for module, found in names.items()}
+    return {module: found - set(sys.stdlib_module_names) - {"pcft"} for module, found in tops.items()}
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)

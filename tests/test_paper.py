@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pcft import figures, ranking, paper, tables
+from pcft import figures, paper, ranking, tables
 from pcft.config.comparisons import Entry, RankingJob
 from pcft.config.figures import Figures
 from pcft.config.paper import About, Item, PaperJob

@@ -198,7 +198,11 @@ EDITS: list[tuple[str, Callable[[Workspace], None], dict[str, int]]] = [
     ("trackers", changed("trackers", ["tensorboard"]), {}),
     ("other resources", other_resources, {}),
     ("a figure removed", removed_figure, {"figure": 1}),
-    ("strategies in another order", changed("experiments.main.strategies", ["fedavg", "local"]), {"table": 1, "costs": 1, "figure": EACH, **ACROSS}),
+    (
+        "strategies in another order",
+        changed("experiments.main.strategies", ["fedavg", "local"]),
+        {"table": 1, "costs": 1, "figure": EACH, **ACROSS},
+    ),
     ("a document edited", edited_document, {CORPUS: 1, **CARD, **ALL_RUNS}),
     ("a document added", added_document, {CORPUS: 1, **CARD, **ALL_RUNS}),
     ("another model in the folder", other_model, {"model": 1, CORPUS: 1, **CARD, **ALL_RUNS}),
