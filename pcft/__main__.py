@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pcft import __version__, gpus, manifests, report_commands, tracking, watching
+from pcft import __version__, gpus, manifests, report_commands, tracking, uses, watching
 from pcft.config.compute import Compute
 from pcft.config.parsing import Problems, read
 from pcft.errors import FULL, PcftError, first_line
@@ -320,6 +320,8 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("verify", _verify, "Compare everything that was made with its manifests.", writes=False)
     sub.add_argument("--results", type=Path, default=Path("results"), help="folder of results")
+
+    uses.add(command)
     return parser
 
 

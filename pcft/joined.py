@@ -1,0 +1,104 @@
+"""What a newcomer's joining came to, for reading: tables, and the model card of the adapter that it starts from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from pcft import __version__, bases, model_cards
+from pcft.config.experiments import Training
+from pcft.config.strategies import Strategy
+from pcft.learning import Curve
+
+BASE, AVERAGE, JOINED, ZERO, OWN = "base model", "average of all", "joined", "from zero", "oneself"
+TRUST = ("peer", "trust", "validation loss", "test loss")
+TITLE = "A newcomer's first adapter"
+
+
+def card(found: dict[str, Any], base: dict[str, Any], licences: Sequence[str], strategy: Strategy, *, warmup: int, seed: int) -> str:
+    """Return the model card of the adapter that a newcomer starts from.
+
+    Args:
+        found: trust and losses.
+        base: what is known about the base model, and the folder in which it is.
+        licences: of the text of those whom it trusts.
+    """
+    texts = [model_cards.Kind("of those it trusts", 1.0, ", ".join(licences) or bases.NOT_STATED, bases.NOT_STATED)]
+    scores = {name: (one["test_loss"], math.exp(one["test_loss"])) for name, one in found["starts"].items()}
+    loss, perplexity = scores[JOINED]
+    trained = "It has not been trained on the newcomer's text" + (", but for the warm-up of the newcomer's own adapter" if warmup else "")
+    parts = [
+        model_cards.front_matter(TITLE, base, base["folder"], texts, dataset="newcomer", loss=loss, perplexity=perplexity),
+        f"# {TITLE}",
+        f"A LoRA adapter for {base['name']}: an average of the adapters of {len(found['trust'])} clients, weighted by the trust that the "
+        f"newcomer's validation text gives reason to (`{strategy.trust}`). {trained}.",
+        model_cards.scores_section(
+            scores, "On the newcomer's test text, which set no trust. The best peer is that of the validation text."
+        ),
+        f"## Trust\n\n{model_cards.table(TRUST, _trust_rows(found))}",
+        model_cards.base_section(base),
+        model_cards.loading_section(base, base["folder"]),
+        model_cards.licences_section(base, texts),
+        model_cards.made_section([("pcft", __version__), ("seed", seed)], {"strategy": vars(strategy), "warmup": warmup}),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def saved(curves: Mapping[str, Curve], warmup: int, iterations: int, training: Training) -> dict[str, Any] | None:
+    """Return how many iterations and tokens of training it takes from zero to be where the joined start is; None if it never gets there."""
+    if JOINED not in curves:
+        return None
+    start = curves[JOINED][0][1]
+    reached = next((iteration for iteration, loss in curves[ZERO] if loss <= start), None)
+    tokens = training.batch_size * training.accumulation * training.sequence_length
+    if reached is None:
+        return {"loss": start, "reached": None, "more_than_iterations": iterations - warmup, "tokens_an_iteration": tokens}
+    return {
+        "loss": start,
+        "reached": reached,
+        "iterations": reached - warmup,
+        "tokens": (reached - warmup) * tokens,
+        "tokens_an_iteration": tokens,
+    }
+
+
+def _trust_rows(found: dict[str, Any]) -> list[list[str]]:
+    return [
+        [name, f"{one['trust']:.4f}", f"{one['validation_loss']:.4f}", f"{one['test_loss']:.4f}"] for name, one in found["trust"].items()
+    ]
+
+
+def show(found: dict[str, Any]) -> str:
+    """Return what `join` found for reading."""
+    sizes = "; ".join(f"{split}: {size['documents']} documents, {size['tokens']} tokens" for split, size in found["text"].items())
+    starts = [[name, f"{one['validation_loss']:.4f}", f"{one['test_loss']:.4f}"] for name, one in found["starts"].items()]
+    parts = [sizes, _table(TRUST, _trust_rows(found)), _table(["start", "validation loss", "test loss"], starts)]
+    if found["curves"]:
+        parts.append(_curves(found["curves"]))
+    if (head_start := found["saved"]) is not None:
+        parts.append(_in_words(head_start))
+    return "\n\n".join(parts)
+
+
+def _in_words(saved: dict[str, Any]) -> str:
+    if saved["reached"] is None:
+        return f"From zero, {saved['more_than_iterations']} iterations do not reach the joined start's loss of {saved['loss']:.4f}."
+    return (
+        f"From zero, the joined start's loss of {saved['loss']:.4f} is reached after {saved['iterations']} iterations, "
+        f"{saved['tokens']} tokens of training: that is what joining saved."
+    )
+
+
+def _curves(curves: Mapping[str, Curve]) -> str:
+    """Return test losses by iteration, a column a start."""
+    by_iteration = {name: dict(curve) for name, curve in curves.items()}
+    iterations = sorted({iteration for curve in by_iteration.values() for iteration in curve})
+    rows = [[str(i), *(f"{curve[i]:.4f}" if i in curve else "" for curve in by_iteration.values())] for i in iterations]
+    return _table(["iteration", *(f"test loss, {name}" for name in curves)], rows)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return tabulate(rows, list(header), tablefmt="github", disable_numparse=True)
