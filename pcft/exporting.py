@@ -143,10 +143,10 @@ def _index(run: Finished, base: dict[str, Any], corpus: dict[str, Any], scores: 
     licences = sorted({kind.licence for client in range(run.clients) for kind in model_cards.kinds(corpus, client)})
     parts = [
         f"# Adapters of {run.settings['experiment']}, {run.strategy}, seed {run.seed}",
-        f"One LoRA adapter a client for {base['name']} (licence: {base['licence']}; text: {', '.join(licences)}), trained by "
-        f"[pcft](https://arxiv.org/abs/2404.09753) {__version__}; each folder is loaded by PEFT on its own and has a card.",
+        f"One LoRA adapter a client for {base['name']} (licence: {base['licence']}; text: {', '.join(licences)}), trained by pcft "
+        f"{__version__} (see [arXiv:2404.09753](https://arxiv.org/abs/2404.09753)). PEFT loads each folder on its own; each has a card.",
         model_cards.table(["client", "text", *(f"test loss, {what}" for what in scores[0])], rows),
         NOTE,
-        f"`{manifests.NAME}` has the SHA-256 of every file; `pcft evaluate`, `generate` and `join` compare it before they use one.",
+        f"`{manifests.NAME}`, here and in each folder, has the SHA-256 of every file; `pcft evaluate`, `generate` and `join` compare them.",
     ]
     return "\n\n".join(parts) + "\n"

@@ -82,18 +82,27 @@ def _texts(file: Path, source: Source, tokeniser: Tokeniser) -> Given:
 def _is_shard(file: Path) -> bool:
     if file.suffix != ".parquet":
         return False
+    if _checksum(file) is not None:
+        return True
     try:
         return b"end_of_text" in (pq.read_schema(file).metadata or {})
     except (OSError, ValueError, pa.ArrowException):
         return False  # which the reader of parquet files will explain
 
 
+def _checksum(file: Path) -> str | None:
+    """Return the SHA-256 that a corpus's manifest gives a shard, if the file lies in one."""
+    corpus = file.parent.parent
+    if not (corpus / manifests.NAME).exists():
+        return None
+    return manifests.checksums(manifests.read(corpus)).get(file.relative_to(corpus).as_posix())
+
+
 def _shard(file: Path, tokeniser: Tokeniser) -> Given:
     """Read a shard of a corpus; one that lies in its corpus is compared with the manifest."""
     encoding, corpus = tokeniser.encoding, file.parent.parent
-    if (corpus / manifests.NAME).exists():
-        name = file.relative_to(corpus).as_posix()
-        manifests.compare(corpus, name, manifests.checksums(manifests.read(corpus)).get(name))
+    if (checksum := _checksum(file)) is not None:
+        manifests.compare(corpus, file.relative_to(corpus).as_posix(), checksum)
     try:
         about: Any = pq.read_schema(file).metadata
         made_for = (int(about[b"vocabulary"]), int(about[b"end_of_text"]))

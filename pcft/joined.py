@@ -47,22 +47,17 @@ def card(found: dict[str, Any], base: dict[str, Any], licences: Sequence[str], s
     return "\n\n".join(parts) + "\n"
 
 
-def saved(curves: Mapping[str, Curve], warmup: int, iterations: int, training: Training) -> dict[str, Any] | None:
+def head_start(curves: Mapping[str, Curve], warmup: int, iterations: int, training: Training) -> dict[str, Any] | None:
     """Return how many iterations and tokens of training it takes from zero to be where the joined start is; None if it never gets there."""
     if JOINED not in curves:
         return None
     start = curves[JOINED][0][1]
-    reached = next((iteration for iteration, loss in curves[ZERO] if loss <= start), None)
+    reached = next((iteration for iteration, loss in curves[ZERO] if iteration >= warmup and loss <= start), None)
     tokens = training.batch_size * training.accumulation * training.sequence_length
     if reached is None:
         return {"loss": start, "reached": None, "more_than_iterations": iterations - warmup, "tokens_an_iteration": tokens}
-    return {
-        "loss": start,
-        "reached": reached,
-        "iterations": reached - warmup,
-        "tokens": (reached - warmup) * tokens,
-        "tokens_an_iteration": tokens,
-    }
+    saved = reached - warmup
+    return {"loss": start, "reached": reached, "iterations": saved, "tokens": saved * tokens, "tokens_an_iteration": tokens}
 
 
 def _trust_rows(found: dict[str, Any]) -> list[list[str]]:
@@ -78,18 +73,18 @@ def show(found: dict[str, Any]) -> str:
     parts = [sizes, _table(TRUST, _trust_rows(found)), _table(["start", "validation loss", "test loss"], starts)]
     if found["curves"]:
         parts.append(_curves(found["curves"]))
-    if (head_start := found["saved"]) is not None:
-        parts.append(_in_words(head_start))
+    if found["saved"] is not None:
+        parts.append(_in_words(found["saved"]))
     return "\n\n".join(parts)
 
 
 def _in_words(saved: dict[str, Any]) -> str:
+    start = f"the joined start's test loss of {saved['loss']:.4f}"
     if saved["reached"] is None:
-        return f"From zero, {saved['more_than_iterations']} iterations do not reach the joined start's loss of {saved['loss']:.4f}."
-    return (
-        f"From zero, the joined start's loss of {saved['loss']:.4f} is reached after {saved['iterations']} iterations, "
-        f"{saved['tokens']} tokens of training: that is what joining saved."
-    )
+        return f"From zero, {saved['more_than_iterations']} iterations do not reach {start}."
+    if saved["iterations"] <= 0:
+        return f"Joining saved nothing: {start} is no less than that of the adapter without it."
+    return f"From zero, {start} takes {saved['iterations']} iterations, {saved['tokens']} tokens of training: that is what joining saved."
 
 
 def _curves(curves: Mapping[str, Curve]) -> str:

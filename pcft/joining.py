@@ -100,7 +100,7 @@ def join(folder: Path, files: Sequence[Path], source: Source, output: Path, how:
         **start.found(),
         "text": _sizes(text),
         "curves": curves,
-        "saved": joined.saved(curves, how.warmup, how.iterations, exported.training),
+        "saved": joined.head_start(curves, how.warmup, how.iterations, exported.training),
     }
     _write(start, exported, how, found, output)
     return found

@@ -117,8 +117,8 @@ def scores_section(scores: Mapping[str, tuple[float, float]], note: str) -> str:
 def loading_section(base: Mapping[str, Any], place: str) -> str:
     """Return code that loads the adapter with PEFT, and works as it stands."""
     name, revision = where(base, place)
-    named = "base" if revision is None else f"base, revision={revision!r}"
-    code = LOADING.format(base=repr(name), named=named)
+    named = "base" if revision is None else f"base, revision={json.dumps(revision)}"
+    code = LOADING.format(base=json.dumps(name, ensure_ascii=False), named=named)
     return f"## Loading it\n\n{code}" + ("" if revision else f"\n\n{ALONE}")
 
 

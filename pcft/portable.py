@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -74,7 +75,7 @@ def _exported(folder: Path, model: Path | None) -> Portable:
             raise ValueError("not as pcft writes it")
     except (KeyError, TypeError, ValueError) as error:
         raise PcftError(f"{folder / manifests.NAME}: not the manifest of an adapter ({first_line(error)}); {AGAIN}") from None
-    base = model or folder / place
+    base = model or Path(os.path.normpath(folder / place))
     if not base.is_dir():
         raise PcftError(f"{folder}: its base model {name} is not in {place} any more; give its folder with --model")
     bases.check(base, sha256, bases.describe(base)["sha256"], str(folder))

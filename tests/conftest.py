@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -229,3 +230,18 @@ def done(tmp_path_factory: pytest.TempPathFactory, model_folders: dict[str, Path
 def workspace(done: Workspace, tmp_path: Path) -> Workspace:
     """A copy of it, times of change included."""
     return done.copy(tmp_path / "w")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, model_folders: dict[str, Path]) -> Path:
+    """A folder of results with runs of two strategies, which nobody may change."""
+    from tests.finished_runs import finished_runs
+
+    return finished_runs(tmp_path_factory.mktemp("finished"), model_folders["llama"])
+
+
+@pytest.fixture
+def results(finished: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    shutil.copytree(finished, tmp_path / "results")
+    return tmp_path / "results"

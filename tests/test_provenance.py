@@ -46,7 +46,8 @@ def code() -> Hash:
     return _code
 
 
-STAGES = ("wheels", "repositories", "models", "corpora", "finetuning", "tables", "ranking", "corpus_tables", "figures", "paper")
+STAGES = ("wheels", "repositories", "models", "corpora", "finetuning", "tables", "ranking", "corpus_tables", "cost_tables", "overview", "figures", "paper")
+USES = ("exporting", "generating", "evaluating", "joining")  # of what stages made, by commands that no rule calls
 EDITS = [
     ("part", "return helper.X  # why", "return helper.X  # because", False),
     ("part", "'''Doc.'''", "'''Document.'''", False),
@@ -72,6 +73,9 @@ def test_figures_and_training_are_apart(code: Hash) -> None:
     seen = {stage: provenance.modules_of(f"pcft.{stage}") for stage in STAGES}
     for stage, modules in seen.items():
         assert not modules & {f"pcft.{other}" for other in STAGES if other != stage}, f"stage {stage} imports another"
+    for use in USES:
+        assert not provenance.modules_of(f"pcft.{use}") & {f"pcft.{other}" for other in (*STAGES, *USES) if other != use}, use
+    assert not any(seen[stage] & {f"pcft.{use}" for use in USES} for stage in STAGES)
     assert not seen["finetuning"] & {"pcft.config.figures", "pcft.sources", "pcft.config.corpora", "pcft.provenance"}
     assert not seen["corpora"] & {"pcft.finetuning", "pcft.lora", "pcft.config.experiments"}
     assert "pcft.trust" in seen["finetuning"]

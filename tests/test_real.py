@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,6 +20,7 @@ from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 from tiktoken_ext.openai_public import r50k_pat_str
 
 from pcft import archives, models, wheels
+from pcft.__main__ import main
 from pcft.config.loading import load
 from pcft.config.models import ModelJob, Wheel
 from pcft.config.schema import Config
@@ -114,25 +117,63 @@ def test_gpt2_encoding(downloads: Path, tmp_path: Path) -> None:
     agrees(encoding, downloads)
 
 
-def test_the_default_experiment_in_small(downloads: Path, tmp_path: Path) -> None:
-    """The main job, from wheels to report: few iterations of the real model on the real texts with every strategy."""
-    small = copy.deepcopy(DEFAULT)
-    small["corpora"]["wikipedia"]["tokens"] = {"train": 1000, "validation": 129, "test": 129, "reference": 129}
-    experiment = small["experiments"]["wikipedia"]
+@pytest.fixture(scope="session")
+def small(downloads: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The default experiment with few iterations of the real model on the real texts, from wheels to report."""
+    values = copy.deepcopy(DEFAULT)
+    values["corpora"]["wikipedia"]["tokens"] = {"train": 1000, "validation": 129, "test": 129, "reference": 129}
+    experiment = values["experiments"]["wikipedia"]
     experiment["training"] |= {"iterations": 8, "batch_size": 1}
     experiment["exchange"] = {"warmup": 4, "interval": 2}
     experiment["evaluation"]["interval"] = 4
-    (tmp_path / "texts").mkdir()
-    workspace = Workspace.create(tmp_path / "w", small, model=downloads, texts=tmp_path / "texts")
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "texts").mkdir()
+    workspace = Workspace.create(folder / "w", values, model=downloads, texts=folder / "texts")
     workspace.run()
-    assert workspace.pending() == {}
-    results = workspace.folder / "results"
+    return workspace
+
+
+def test_the_default_experiment_in_small(small: Workspace) -> None:
+    """The main job with every strategy."""
+    assert small.pending() == {}
+    results, strategies = small.folder / "results", DEFAULT["experiments"]["wikipedia"]["strategies"]
     metrics = pd.concat(pd.read_parquet(f) for f in results.glob("runs/wikipedia/*/seed=1/metrics.parquet"))
-    assert set(metrics["strategy"]) == {"warmup", *experiment["strategies"]}
+    assert set(metrics["strategy"]) == {"warmup", *strategies}
     loss = metrics[metrics["split"] == "test"].groupby(["strategy", "iteration"])["loss"].mean()
-    for strategy in experiment["strategies"]:
+    for strategy in strategies:
         assert loss[strategy, 0] == loss["warmup", 0]
         assert 2.5 < loss[strategy, 8] < loss[strategy, 0] < 4.5  # it learns
     assert len(list(results.glob("runs/wikipedia/*/seed=1/adapters/client=*/adapter_model.safetensors"))) == 36
     report = (results / "report.html").read_text()
     assert "trust-wikipedia.png" in report
+
+
+def test_adapters_taken_away(
+    small: Workspace, downloads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exported, they write, score their own client's test text as the run did, and give a newcomer who reads French a start."""
+    monkeypatch.chdir(small.folder)
+    run, out = Path("results/runs/wikipedia/validation/seed=1"), tmp_path / "adapters"
+    assert main(["export", f"--run={run}", f"--output={out}"]) == 0
+
+    def found(*arguments: str) -> Any:
+        capsys.readouterr()
+        assert main([*arguments, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    written = found("generate", f"--run={run}", "--client=1", "--prompt=Paris est", "--tokens=12")["written"]
+    assert list(written) == ["base model", "local", "validation"]
+    assert all(len(one["tokens"]) == 12 or one["ended"] for one in written.values())
+    shard = "results/corpora/wikipedia/smollm2-135m/client=01/test.parquet"
+    scores = found("evaluate", f"--adapter={out}/client=01", f"--text={shard}")["scores"]
+    test = pd.read_parquet(run / "metrics.parquet").query("split == 'test' and client == 1").set_index("iteration")["loss"]
+    assert [one["loss"] for one in scores.values()] == pytest.approx([test[0], test[8]], rel=2e-3)
+    with contextlib.closing(archives.members(downloads / "wiki-summaries.whl", ["**/summaries_fr-fr.json"])) as files:
+        articles = [one["extract"] for one in json.loads(next(files)[1].read_text()).values()]
+    (tmp_path / "mine.json").write_text(json.dumps([{"text": text} for text in articles[:40]]))
+    joined = found(
+        "join", f"--adapters={out}", f"--text={tmp_path}/mine.json", f"--output={tmp_path}/new", "--iterations=2", "--temperature=1"
+    )
+    trust = {name: one["trust"] for name, one in joined["trust"].items()}
+    assert trust["client=01"] + trust["client=04"] > 0.5  # those who read French
+    assert joined["starts"]["joined"]["test_loss"] < joined["starts"]["base model"]["test_loss"]
