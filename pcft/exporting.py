@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from pcft import __version__, bases, manifests, model_cards
+from pcft import __version__, bases, manifests, model_cards, portable, whole
 from pcft.adapter_files import CONFIG, WEIGHTS
 from pcft.errors import PcftError
 from pcft.files import building, sha256_of, write_json, write_text
@@ -20,6 +20,7 @@ from pcft.layout import SPLITS, client_folder, shard_name
 from pcft.statistics import last, read_records
 
 CARD = "README.md"
+MERGED = "merged"
 BASE, LOCAL = "base model", "trained alone (`local`)"
 NOTE = (
     "Loss over every token of the client's test text but the first, which neither trained the adapter nor set trust or chose anything. "
@@ -28,12 +29,13 @@ NOTE = (
 Scores = dict[str, tuple[float, float]]  # loss and perplexity on test text, by what was scored
 
 
-def export(folder: Path, output: Path, *, model: Path | None = None) -> None:
+def export(folder: Path, output: Path, *, model: Path | None = None, merge: bool = False) -> None:
     """Write one PEFT folder a client, with card and manifest, an index of them, and a manifest of all files.
 
     Args:
         folder: of a finished run.
         model: folder of the base model, if it is not where the workflow puts it.
+        merge: whether to write each client's whole model too, into which its adapter is merged.
 
     Raises:
         PcftError: the run is not finished, something of it is damaged, or the output folder is not empty.
@@ -48,6 +50,8 @@ def export(folder: Path, output: Path, *, model: Path | None = None) -> None:
         for client in range(run.clients):
             place = Path(os.path.relpath(base, output / client_folder(client))).as_posix()
             _write(run, client, made / client_folder(client), {**about, "folder": place}, corpus, scores[client])
+            if merge:
+                whole.merge(portable.of_run(run, run.adapter(client), base), made / MERGED / client_folder(client))
         write_text(made / CARD, _index(run, about, corpus, scores))
         files = sorted(path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file())
         manifests.write(made, files, pcft=__version__, clients=run.clients, base=about, made_with=run.made)

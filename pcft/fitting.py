@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -29,13 +28,13 @@ def put_on(
     Raises:
         PcftError: an adapter is for modules that the model does not have, or for other sizes.
     """
-    linear = {f"{prefix}.{name}": m for name, m in body.named_modules() if isinstance(m, (nn.Linear, Conv1D))}
+    linear = linear_modules(body, prefix)
     there = [one for one in worn if one is not None]
     for one in there:
-        _check(one, linear)
+        check(one, linear)
     rank, scale = max(one.adapter.rank for one in there), there[0].adapter.scale
     targets = sorted({name.rpartition(".")[2] for one in there for name in one.adapter.factors})
-    place = body_device(body)
+    place = next(body.parameters()).device
     adapters = Adapters(
         body, targets=targets, clients=len(worn), rank=rank, alpha=scale * rank, dropout=dropout, noise=noise, trained=trained
     )
@@ -55,12 +54,12 @@ def put_into(adapters: Adapters, slot: int, one: Portable, prefix: str) -> None:
         module.B.data[slot, :rank] = B.T.float() * (one.adapter.scale / adapters.scale)
 
 
-def body_device(body: nn.Module) -> torch.device:
-    """Return the device on which a model lies."""
-    return next(body.parameters()).device
+def linear_modules(body: nn.Module, prefix: str) -> dict[str, nn.Linear | Conv1D]:
+    """Return the modules that adapters may be for, by their names within the whole model."""
+    return {f"{prefix}.{name}": m for name, m in body.named_modules() if isinstance(m, (nn.Linear, Conv1D))}
 
 
-def _check(one: Portable, linear: Mapping[str, nn.Linear | Conv1D]) -> None:
+def check(one: Portable, linear: Mapping[str, nn.Linear | Conv1D]) -> None:
     """Raise PcftError unless every module that an adapter is for is there, and of its size."""
     for name, (A, B) in one.adapter.factors.items():
         if name not in linear:

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from tabulate import tabulate
 from torch import Tensor
 from transformers import (
-    AutoModelForCausalLM,
     GenerationConfig,
     LogitsProcessor,
     LogitsProcessorList,
@@ -20,13 +18,12 @@ from transformers import (
     TemperatureLogitsWarper,
     TopPLogitsWarper,
 )
-from transformers.utils import logging
 
-from pcft import bases, finished, fitting, portable, seeding
+from pcft import bases, finished, fitting, portable, seeding, whole
 from pcft.backbone import resolve_precision
 from pcft.dropout import Noise
 from pcft.encodings import Encoding
-from pcft.errors import PcftError, first_line
+from pcft.errors import PcftError
 from pcft.portable import Portable
 
 BASE = "base model"
@@ -75,7 +72,7 @@ def write(
     most = bases.longest(first.base)
     if most is not None and len(start) + tokens > most:
         raise PcftError(f"the prompt has {len(start)} tokens, and {tokens} are to follow; the base model {first.base} takes {most} in all")
-    model = _load(first, device)
+    model = whole.load(first.base, resolve_precision(first.precision, device)).to(device)
     fitting.put_on(model.base_model, model.base_model_prefix, Noise(), [None, *adapters.values()])
     chosen = Draws(temperature, top_p, seed, len(start)) if temperature > 0 else None
     written = _continued(model, torch.tensor([start], device=device).expand(1 + len(adapters), -1), tokens, encoding.end_of_text, chosen)
@@ -120,22 +117,6 @@ def _check(tokens: int, temperature: float, top_p: float) -> None:
         raise PcftError(f"--temperature is {temperature}; it must be 0 (the likeliest token each time) or more")
     if not 0 < top_p <= 1:
         raise PcftError(f"--top-p is {top_p}; it must be above 0 and at most 1")
-
-
-def _load(first: Portable, device: torch.device) -> PreTrainedModel:
-    """Load a whole model with its own attention, which remembers keys and values of what is written already."""
-    logging.disable_progress_bar()
-    try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            first.base,
-            dtype=resolve_precision(first.precision, device),
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-        )
-    except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
-        raise PcftError(f"{first.base}: not a causal language model that can be loaded ({first_line(error)})") from None
-    return model.eval().to(device)
 
 
 def show(found: dict[str, Any]) -> str:

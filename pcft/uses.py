@@ -18,7 +18,7 @@ Command = Callable[..., argparse.ArgumentParser]
 def _export(o: argparse.Namespace) -> None:
     from pcft import exporting
 
-    exporting.export(o.run_folder, o.output, model=o.model)
+    exporting.export(o.run_folder, o.output, model=o.model, merge=o.merge)
     print(f"{o.output}: {exporting.CARD} says what is there")
 
 
@@ -83,6 +83,7 @@ def add(command: Command) -> None:
     """
     sub = command("export", _export, "Gather the adapters of a run, with model cards, in a folder that stands alone.")
     sub.add_argument("--run", dest="run_folder", type=Path, required=True, help=RUN)
+    sub.add_argument("--merge", action="store_true", help="write whole models too, with the adapters merged into the base model")
     _add_model(sub)
 
     sub = command("generate", _generate, "Show side by side what base model and adapters write.", writes=False)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -12,12 +13,13 @@ import torch
 import transformers
 from huggingface_hub import ModelCard
 
-from pcft import backbone, fitting, manifests, model_cards, portable
+from pcft import adapter_files, backbone, fitting, manifests, model_cards, portable, whole
 from pcft.__main__ import main
+from pcft.backbone import Backbone
 from pcft.errors import PcftError
 from pcft.exporting import export
 from pcft.finished import read
-from tests.conftest import CPU
+from tests.conftest import CPU, attach, tiny
 from tests.finished_runs import edit_json
 
 TOKENS = torch.arange(60).view(3, 20) % 400
@@ -54,6 +56,30 @@ def test_exported_adapters_side_by_side_are_pefts(run: Path, tmp_path: Path) -> 
         plain = transformers.AutoModelForCausalLM.from_pretrained(first.base)
         theirs = plain if one is None else peft.PeftModel.from_pretrained(plain, one.folder)
         torch.testing.assert_close(ours[slot], theirs(TOKENS[slot : slot + 1]).logits[0], rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_merged_models_are_base_and_adapter(run: Path, tmp_path: Path) -> None:
+    assert main(["export", "--merge", f"--run={run}", f"--output={tmp_path / 'out'}"]) == 0
+    for client in range(3):
+        one, folder = tmp_path / f"out/client=0{client}", tmp_path / f"out/merged/client=0{client}"
+        plain = transformers.AutoModelForCausalLM.from_pretrained(run.parents[3] / "models/tiny")
+        merged = transformers.AutoModelForCausalLM.from_pretrained(folder)
+        expected = peft.PeftModel.from_pretrained(plain, one)(TOKENS).logits
+        torch.testing.assert_close(merged(TOKENS).logits, expected, rtol=1e-4, atol=1e-4)
+        assert transformers.AutoTokenizer.from_pretrained(folder)("wave").input_ids
+    assert "merged/client=02/model.safetensors" in portable.verified(tmp_path / "out")["files"]
+
+
+@torch.no_grad()
+def test_a_merged_gpt2(load: Callable[..., Backbone], model_folders: dict[str, Path], tmp_path: Path) -> None:
+    """Whose weights lie the other way round."""
+    base = load("gpt2")
+    adapter_files.write(attach(base, 1), 0, tmp_path / "a", base="tiny", prefix=base.prefix)
+    whole.merge(portable.read(tmp_path / "a", model_folders["gpt2"]), tmp_path / "merged")
+    merged = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    expected = peft.PeftModel.from_pretrained(tiny("gpt2"), tmp_path / "a")(TOKENS).logits
+    torch.testing.assert_close(merged(TOKENS).logits, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_cards(run: Path, tmp_path: Path) -> None:
