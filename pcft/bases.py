@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,20 @@ def describe(folder: Path) -> dict[str, Any]:
     Raises:
         PcftError: no weights are there, or a file is not the one that the folder's manifest describes.
     """
-    weights = folder / WEIGHTS
-    if not weights.is_file():
+    if not (folder / WEIGHTS).is_file():
         raise PcftError(f"{folder}: no base model (there is no {WEIGHTS}); give its folder with --model")
+    looks = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.iterdir())
+    return dict(_described(folder, (folder.resolve(), *looks)))
+
+
+@functools.lru_cache
+def _described(folder: Path, looks: tuple[Any, ...]) -> dict[str, Any]:
+    """Return what `describe` does, once for all adapters of a base model whose files look the same."""
     manifests.verify(folder, required=False)
     about = manifests.read(folder) if (folder / manifests.NAME).exists() else {}
     return {
         "name": folder.name,
-        "sha256": manifests.checksums(about).get(WEIGHTS) or sha256_of(weights),
+        "sha256": manifests.checksums(about).get(WEIGHTS) or sha256_of(folder / WEIGHTS),
         "licence": about.get("licence", NOT_STATED),
         "source": about.get("source", {}),
         "end_of_text": about.get("end_of_text", Model.end_of_text),

@@ -52,7 +52,7 @@ def export(folder: Path, output: Path, *, model: Path | None = None, merge: bool
             _write(run, client, made / client_folder(client), {**about, "folder": place}, corpus, scores[client])
             if merge:
                 whole.merge(portable.of_run(run, run.adapter(client), base), made / MERGED / client_folder(client))
-        write_text(made / CARD, _index(run, about, corpus, scores))
+        write_text(made / CARD, _index(run, about, corpus, scores, merge=merge))
         files = sorted(path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file())
         manifests.write(made, files, pcft=__version__, clients=run.clients, base=about, made_with=run.made)
 
@@ -138,7 +138,7 @@ def _befallen(run: Finished, client: int) -> str:
     return f"At exchanges, clients were subject to {', '.join(named)}: see `events` below." if named else ""
 
 
-def _index(run: Finished, base: dict[str, Any], corpus: dict[str, Any], scores: Sequence[Scores]) -> str:
+def _index(run: Finished, base: dict[str, Any], corpus: dict[str, Any], scores: Sequence[Scores], *, merge: bool) -> str:
     rows = []
     for client, measured in enumerate(scores):
         name = client_folder(client)
@@ -153,4 +153,6 @@ def _index(run: Finished, base: dict[str, Any], corpus: dict[str, Any], scores: 
         NOTE,
         f"`{manifests.NAME}`, here and in each folder, has the SHA-256 of every file; `pcft evaluate`, `generate` and `join` compare them.",
     ]
+    if merge:
+        parts.append(f"`{MERGED}/` has each client's whole model, its adapter merged into the base model.")
     return "\n\n".join(parts) + "\n"
