@@ -166,8 +166,8 @@ def test_adapters_taken_away(
     assert all(len(one["tokens"]) == 12 or one["ended"] for one in written.values())
     shard = "results/corpora/wikipedia/smollm2-135m/client=01/test.parquet"
     scores = found("evaluate", f"--adapter={out}/client=01", f"--text={shard}")["scores"]
-    test = pd.read_parquet(run / "metrics.parquet").query("split == 'test' and client == 1").set_index("iteration")["loss"]
-    assert [one["loss"] for one in scores.values()] == pytest.approx([test[0], test[8]], rel=2e-3)
+    test = pd.read_parquet(run / "metrics.parquet").query("split == 'test' and client == 1").sort_values("iteration")["loss"]
+    assert [one["loss"] for one in scores.values()] == pytest.approx(test.iloc[[0, -1]].tolist(), rel=2e-3)
     with contextlib.closing(archives.members(downloads / "wiki-summaries.whl", ["**/summaries_fr-fr.json"])) as files:
         articles = [one["extract"] for one in json.loads(next(files)[1].read_text()).values()]
     (tmp_path / "mine.json").write_text(json.dumps([{"text": text} for text in articles[:40]]))
