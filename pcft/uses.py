@@ -111,7 +111,12 @@ def add(command: Command) -> None:
     sub = command("join", _join, "Give a newcomer a first adapter, made of exported ones by whom its text gives it reason to trust.")
     sub.add_argument("--adapters", type=Path, required=True, help="output folder of export")
     _add_text(sub)
-    sub.add_argument("--trust", choices=("validation", "weights", "predictions", "fedavg"), default="validation", help="(validation)")
+    sub.add_argument(
+        "--trust",
+        choices=("validation", "weights", "predictions", "fedavg"),
+        default="validation",
+        help="what trust comes from (validation)",
+    )
     sub.add_argument("--temperature", type=float, default=1.0, help="scores are divided by it before the softmax (1)")
     sub.add_argument("--top-k", type=int, help="trust the best so many alone")
     sub.add_argument("--aggregation", choices=("factors", "product"), default="factors", help="what is averaged (factors)")
