@@ -84,7 +84,7 @@ def _in_words(saved: dict[str, Any]) -> str:
         return f"From zero, {saved['more_than_iterations']} iterations do not reach {start}."
     if saved["iterations"] <= 0:
         return f"Joining saved nothing: {start} is no less than that of the adapter without it."
-    return f"From zero, {start} takes {saved['iterations']} iterations, {saved['tokens']} tokens of training: that is what joining saved."
+    return f"From zero, {start} takes {saved['iterations']} iterations at most, {saved['tokens']} tokens of training: joining saved these."
 
 
 def _curves(curves: Mapping[str, Curve]) -> str:

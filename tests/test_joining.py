@@ -162,7 +162,7 @@ def test_what_joining_saves(exported: Path, text: list[Path], tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("zero", "warmup", "reached", "words"),
     [
-        ([5.0, 4.0, 3.0], 0, 2, "takes 2 iterations, 64 tokens of training"),
+        ([5.0, 4.0, 3.0], 0, 2, "takes 2 iterations at most, 64 tokens of training"),
         ([5.0, 4.5, 4.0], 0, None, "2 iterations do not reach"),
         ([5.0, 3.4, 3.0], 1, 1, "saved nothing"),
     ],
