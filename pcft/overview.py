@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from pcft import __version__, pages
-from pcft.cost_tables import TOKENS, made_with
+from pcft.costs import TOKENS, made_with
 from pcft.errors import PcftError, first_line
 from pcft.files import write_text
 

@@ -135,8 +135,14 @@ def test_a_command(line: str, made: Path, monkeypatch: pytest.MonkeyPatch, capsy
     if tool != "pcft" and arguments[:2] != ["-m", "pcft"]:
         assert exists(tool, arguments)
         return
-    options = _parser().parse_args(arguments if tool == "pcft" else arguments[2:])
-    if expected := shown_after(line):
+    words, expected = arguments if tool == "pcft" else arguments[2:], shown_after(line)
+    if len(words) == 1 and not expected:  # by its name alone
+        with pytest.raises(SystemExit) as left:
+            _parser().parse_args([*words, "--help"])
+        assert left.value.code == 0
+        return
+    options = _parser().parse_args(words)
+    if expected:
         monkeypatch.chdir(made)
         options.run(options)
         assert capsys.readouterr().out.splitlines() == expected

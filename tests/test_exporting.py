@@ -110,7 +110,7 @@ def test_the_cards_code_works_as_printed(
     export(run, tmp_path / "out")
     monkeypatch.chdir(tmp_path / "out/client=01")
     code = Path("README.md").read_text().partition("```python\n")[2].partition("```")[0]
-    exec(compile(code, "README.md", "exec"), {})  # a user pastes it
+    exec(compile(code, "README.md", "exec"), {})  # a user pastes it; docs/adapters.md shows it for the default model
     assert capsys.readouterr().out.startswith("The")
     assert "`local`" not in code
 

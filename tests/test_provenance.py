@@ -46,7 +46,20 @@ def code() -> Hash:
     return _code
 
 
-STAGES = ("wheels", "repositories", "models", "corpora", "finetuning", "tables", "ranking", "corpus_tables", "cost_tables", "overview", "figures", "paper")
+STAGES = (
+    "wheels",
+    "repositories",
+    "models",
+    "corpora",
+    "finetuning",
+    "tables",
+    "ranking",
+    "corpus_tables",
+    "cost_tables",
+    "overview",
+    "figures",
+    "paper",
+)
 USES = ("exporting", "generating", "evaluating", "joining")  # of what stages made, by commands that no rule calls
 EDITS = [
     ("part", "return helper.X  # why", "return helper.X  # because", False),
