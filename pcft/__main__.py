@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pcft import __version__, gpus, manifests, report_commands, tracking, uses, watching
+from pcft import __version__, gpus, manifests, result_commands, tracking, uses, watching
 from pcft.config.compute import Compute
-from pcft.config.parsing import Problems, read
+from pcft.config.parsing import from_file
 from pcft.errors import FULL, PcftError, first_line
 from pcft.interruption import Interrupted
 from pcft.provenance import code_of
-
-T = TypeVar("T")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,21 +71,21 @@ def _repository(o: argparse.Namespace) -> None:
     from pcft import repositories
     from pcft.config.hub import Repository
 
-    repositories.fetch(_settings(Repository, o.settings), o.output)
+    repositories.fetch(from_file(Repository, o.settings), o.output)
 
 
 def _model(o: argparse.Namespace) -> None:
     from pcft import models
     from pcft.config.models import ModelJob
 
-    models.build(_settings(ModelJob, o.settings), o.wheel, o.repository, o.output)
+    models.build(from_file(ModelJob, o.settings), o.wheel, o.repository, o.output)
 
 
 def _corpus(o: argparse.Namespace) -> None:
     from pcft import corpora
     from pcft.config.corpora import CorpusJob
 
-    corpora.build(_settings(CorpusJob, o.settings), dict(o.wheel), dict(o.repository), o.tokenizer, o.output, threads=o.threads)
+    corpora.build(from_file(CorpusJob, o.settings), dict(o.wheel), dict(o.repository), o.tokenizer, o.output, threads=o.threads)
 
 
 def _warmup(o: argparse.Namespace) -> None:
@@ -101,54 +98,6 @@ def _finetune(o: argparse.Namespace) -> None:
     finetuning, job = _training(o)
     with tracking.beside(o.trackers, o.output):
         finetuning.finetune(job, o.warmup)
-
-
-def _table(o: argparse.Namespace) -> None:
-    from pcft import tables
-
-    tables.build(o.runs, o.output, o.missing)
-
-
-def _figure(o: argparse.Namespace) -> None:
-    from pcft import figures
-    from pcft.config.figures import Figures
-
-    figures.build(o.name, o.runs, o.corpus, _settings(Figures, o.settings), o.output, o.missing)
-
-
-def _sweep(o: argparse.Namespace) -> None:
-    from pcft import figures
-    from pcft.config.figures import Figures, SweepJob
-
-    figures.build_sweep(_settings(SweepJob, o.sweep), o.results, _settings(Figures, o.settings), o.output)
-
-
-def _comparison(o: argparse.Namespace) -> None:
-    from pcft import figures
-    from pcft.config.comparisons import ComparisonJob
-    from pcft.config.figures import Figures
-
-    figures.build_comparison(_settings(ComparisonJob, o.comparison), o.results, _settings(Figures, o.settings), o.output)
-
-
-def _ranking(o: argparse.Namespace) -> None:
-    from pcft import ranking
-    from pcft.config.comparisons import RankingJob
-
-    ranking.build(_settings(RankingJob, o.settings), o.results, o.output)
-
-
-def _paper(o: argparse.Namespace) -> None:
-    from pcft import paper
-    from pcft.config.paper import PaperJob
-
-    paper.build(_settings(PaperJob, o.settings), o.results, o.captions, o.config, o.output)
-
-
-def _card(o: argparse.Namespace) -> None:
-    from pcft import corpus_tables
-
-    corpus_tables.build(o.corpus, o.output)
 
 
 def _verify(o: argparse.Namespace) -> None:
@@ -175,7 +124,7 @@ def _training(o: argparse.Namespace) -> tuple[Any, Any]:
     intact.result()
     torch.set_num_threads(o.threads)
     device = _device(o.device, o.gpu, torch.cuda.is_available)
-    paths, run = (o.model, o.corpus, o.output), _settings(Run, o.settings)
+    paths, run = (o.model, o.corpus, o.output), from_file(Run, o.settings)
     code = o.code or code_of(finetuning.__name__)
     job = Job(run, o.seed, *paths, torch.device(device), o.tokens_per_pass, code, o.checkpoint_minutes, o.base)
     return finetuning, job
@@ -195,18 +144,6 @@ def _device(wanted: str, gpu: int, seen: Callable[[], bool]) -> str:
         print(f"torch does not see GPU {name}: is it a build for the CPU? Training on the CPU", flush=True)
         gpus.release()
     return "cpu"
-
-
-def _settings(kind: type[T], path: Path) -> T:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PcftError(f"{path}: not a settings file ({error})") from None
-    problems = Problems()
-    settings = read(kind, values, "", problems)
-    if settings is None:
-        raise PcftError("\n".join(f"{path}: {problem}" for problem in problems))
-    return settings
 
 
 def _named_path(text: str) -> tuple[str, Path]:
@@ -232,24 +169,6 @@ def _add_training(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--code", help="hash of the code, for the records; found out if left out")
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument("--gpu", type=int, choices=(0, 1), default=Compute.gpu, help="GPUs to claim; 0 trains on the CPU")
-
-
-def _add_summaries(command: Callable[..., argparse.ArgumentParser]) -> None:
-    """Add what is of several experiments."""
-    sub = command("comparison", _comparison, "Draw a declared figure as PDF and PNG.")
-    sub.add_argument("--settings", type=Path, required=True)
-    sub.add_argument("--comparison", type=Path, required=True, help="settings of the comparison")
-    sub.add_argument("--results", type=Path, required=True, help="folder of results, in which the runs are")
-
-    sub = command("ranking", _ranking, "Summarise experiments by strategy as CSV, Markdown and LaTeX.")
-    sub.add_argument("--settings", type=Path, required=True)
-    sub.add_argument("--results", type=Path, required=True, help="folder of results, in which the runs are")
-
-    sub = command("paper", _paper, "Put all tables and figures into one PDF, with captions and what they come from.")
-    sub.add_argument("--settings", type=Path, required=True)
-    sub.add_argument("--results", type=Path, required=True, help="folder of results, in which tables, figures and runs are")
-    sub.add_argument("--captions", type=Path, required=True, help="folder of the report's captions")
-    sub.add_argument("--config", nargs="+", required=True, help="names of the configuration files")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -294,28 +213,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "finetune":
             sub.add_argument("--warmup", type=Path, required=True, help="output folder of the warm-up")
 
-    sub = command("table", _table, "Summarise runs as CSV, Markdown, LaTeX and HTML.")
-    sub.add_argument("--runs", type=Path, nargs="+", required=True, help="output folders of runs")
-    sub.add_argument("--missing", nargs="*", default=[], help="runs that are not there, to be named, such as weights/seed=2")
-
-    sub = command("figure", _figure, "Draw a figure as PDF and PNG.")
-    sub.add_argument("name")
-    sub.add_argument("--settings", type=Path, required=True)
-    sub.add_argument("--runs", type=Path, nargs="+", default=[], help="output folders of runs; none for figures of a corpus")
-    sub.add_argument("--missing", nargs="*", default=[], help="runs that are not there, to be named")
-    sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
-
-    sub = command("sweep", _sweep, "Draw the figure of a sweep as PDF and PNG.")
-    sub.add_argument("--settings", type=Path, required=True)
-    sub.add_argument("--sweep", type=Path, required=True, help="settings of the sweep")
-    sub.add_argument("--results", type=Path, required=True, help="folder of results, in which the runs are")
-
-    _add_summaries(command)
-
-    sub = command("card", _card, "Tell what a corpus is made of, as CSV, Markdown, LaTeX and HTML.")
-    sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
-
-    report_commands.add(command)
+    result_commands.add(command)
     watching.add(command)
 
     sub = command("verify", _verify, "Compare everything that was made with its manifests.", writes=False)

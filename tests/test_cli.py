@@ -43,7 +43,7 @@ def test_out_of_memory_names_the_setting(monkeypatch: pytest.MonkeyPatch, capsys
     def full(_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB. More advice.")
 
-    monkeypatch.setattr("pcft.__main__._table", full)
+    monkeypatch.setattr("pcft.result_commands._table", full)
     assert main(["table", "--runs=x", "--output=y"]) == 2
     assert capsys.readouterr().err == (
         "pcft: memory ran out (CUDA out of memory. Tried to allocate 9 GiB. More advice.); give the job more of it\n"

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import re
 import types
 import typing
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+from pcft.errors import PcftError
 
 T = TypeVar("T")
 
@@ -49,6 +53,23 @@ class Problems(list[str]):
         """Note that `value` is not above zero and finite, if so."""
         if not 0 < value < float("inf"):
             self.add(place, f"is {value}; it must be above 0")
+
+
+def from_file(kind: type[T], path: Path) -> T:
+    """Return the settings in a file that the workflow wrote for a job.
+
+    Raises:
+        PcftError: a line for each mistake; the file is no JSON, or holds other settings.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PcftError(f"{path}: not a settings file ({error})") from None
+    problems = Problems()
+    settings = read(kind, values, "", problems)
+    if settings is None:
+        raise PcftError("\n".join(f"{path}: {problem}" for problem in problems))
+    return settings
 
 
 def read(kind: type[T], value: Any, place: str, problems: Problems) -> T | None:
