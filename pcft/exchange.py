@@ -157,11 +157,12 @@ class Exchange:
 
     def _take_over(self, who: Tensor, weights: Tensor) -> Tensor:
         """Aggregate module by module, so that little more than the adapters is ever held; return the error, float64 [who]."""
-        name, measure = self.strategy.aggregation, Gap(self.strategy.aggregation, weights)
+        name, weights = self.strategy.aggregation, weights.to(next(self.adapters.parameters()).device)
+        measure = Gap(name, weights)
         squares = torch.zeros(2, len(who), dtype=torch.float64)  # of the gap, and of the exact mean
         for module in self.adapters.modules.values():
-            A, B, on_device = module.A.data[who], module.B.data[who], weights.to(module.A.device)
-            new_A, new_B = aggregate(name, A, B, on_device)
+            A, B = module.A.data[who], module.B.data[who]
+            new_A, new_B = aggregate(name, A, B, weights)
             squares += torch.stack(measure(A, B, new_A, new_B)).cpu()
             module.A.data[who], module.B.data[who] = new_A, new_B
         return torch.sqrt(squares[0] / squares[1])
