@@ -14,6 +14,7 @@ from pcft import pages
 from pcft.config.experiments import WARMUPS
 from pcft.costs import PHASES, ROUTES, TOKENS, WAYS, ledger, made_with, warmups_of
 from pcft.files import write_text
+from pcft.latex import booktabs, escape
 from pcft.statistics import shortfall
 
 READABLE: dict[str, tuple[str, ...]] = {  # heading for people -> columns of the numbers in its cells
@@ -48,7 +49,7 @@ def build(runs: Sequence[Path], output: Path, missing: Sequence[str] = ()) -> No
     header = list(READABLE)
     write_text(output.with_name(f"{output.name}.csv"), table.to_csv(index=False, lineterminator="\n"))
     write_text(output.with_name(f"{output.name}.md"), tabulate(rows, header, tablefmt="github", disable_numparse=True) + f"\n\n{note}\n")
-    latex = tabulate(rows, header, tablefmt="latex_booktabs", disable_numparse=True)
+    latex = booktabs(list(map(escape, header)), [list(map(escape, row)) for row in rows])
     write_text(output.with_name(f"{output.name}.tex"), f"% {note}\n{latex}\n")
     pages.write(output, [*runs, *warmups_of(runs)])
 

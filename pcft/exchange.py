@@ -74,7 +74,7 @@ class Exchange:
         who = present.nonzero().squeeze(1)
         looked = looked_at(self.strategy, len(who), generator=seeding.stream(self.seed, "candidates", iteration))
         with self._undone_if_interrupted():
-            if self._leaves(who):
+            if self._leaves(who, looked):
                 self.events.send(self.adapters, who, iteration)
             with self.ledger.phase("trust"), interruptible():
                 evidence, tokens = self._evidence(who, looked)
@@ -109,11 +109,11 @@ class Exchange:
                 self.adapters.load(before)
             raise
 
-    def _leaves(self, who: Tensor) -> bool:
+    def _leaves(self, who: Tensor, looked: Tensor) -> bool:
         """Whether anything leaves a client: not where all trust themselves alone, and need nothing of others to know it."""
         if SOURCES[self.strategy.trust].evidence != "shares" or self.strategy.whose_a == "everybody":
             return True
-        weights = trust(score(self.shares[who], self.strategy), self.strategy)
+        weights = trust(score(self.shares[who], self.strategy, looked), self.strategy)
         return bool((weights.fill_diagonal_(0) > 0).any())
 
     def _evidence(self, who: Tensor, looked: Tensor) -> tuple[Any, Tensor]:

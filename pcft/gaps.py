@@ -24,7 +24,7 @@ class Gap:
         rows, self.alike = torch.unique(torch.cat([self.trust, *self.mixtures], 1), dim=0, return_inverse=True)
         self.first = torch.empty(len(rows), dtype=torch.int64, device=trust.device)
         self.first[self.alike] = torch.arange(len(trust), device=trust.device)  # one of those that get it
-        most = int((self.trust > 0).sum(1).max())
+        most = max(1, int((self.trust > 0).sum(1).max()))  # none where trust is no number: then neither is the gap
         self.weights, self.peers = self.trust[self.first].topk(most, 1)
         self.few = len(rows) * most**2 <= len(trust) ** 2
 

@@ -170,6 +170,8 @@ def _checked(how: How) -> How:
         )
     if not 0 < how.strategy.temperature < float("inf"):
         raise PcftError(f"--temperature is {how.strategy.temperature}; it must be above 0")
+    if how.learning_rate is not None and not 0 < how.learning_rate < float("inf"):
+        raise PcftError(f"--learning-rate is {how.learning_rate}; it must be above 0")
     if how.strategy.k is not None and how.strategy.k < 1:
         raise PcftError(f"--top-k is {how.strategy.k}; it must be at least 1")
     return replace(how, iterations=max(how.iterations, how.warmup))

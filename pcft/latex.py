@@ -29,6 +29,7 @@ SPECIAL = {
     "≥": r"$\geq$",
     "≤": r"$\leq$",
     "∞": r"$\infty$",
+    "⁶": "$^6$",
     "√": r"$\surd$",
     "α": r"$\alpha$",
     "ε": r"$\varepsilon$",

@@ -32,7 +32,7 @@ def _section(results: Path, name: str) -> str:
     tables, folder = results / "tables", results / "runs" / name
     try:
         settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-        costs = pd.read_csv(tables / f"costs-{name}.csv")
+        costs = pd.read_csv(tables / f"costs-{name}.csv", keep_default_na=False, dtype={"strategy": str})
         final = (tables / f"final-{name}.md").read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise PcftError(f"{name}: cannot be summed up ({first_line(error)}); run Snakemake, which makes what is missing") from None

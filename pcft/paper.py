@@ -85,6 +85,8 @@ def _provenance(job: PaperJob, results: Path, named: str) -> list[str]:
     devices = sorted({str(cost.get("device", "unknown")) for cost in costs.values()})
     total = sum(_seconds(entry, costs, results) for entry in job.entries)
     missing = shortfall(job.missing, len(costs), NAMED)
+    if not costs:
+        return [f"No run of {named} has been made yet. {escape(missing)}"]
     return [
         f"Clients share one frozen language model, train low-rank adapters on their own text and exchange them by trust (Wagner, Fan and "
         f"Jaggi, 2024, arXiv 2404.09753). Made by pcft {escape(__version__)} ({escape(_commit())}) from {named}: "

@@ -15,7 +15,7 @@ from typing import Any
 from pcft import globs, selection
 from pcft.config.corpora import CorpusJob, Source
 from pcft.config.events import before_exchanges
-from pcft.config.experiments import WARMUPS, Experiment, Run
+from pcft.config.experiments import WARMUPS, Experiment, Run, before_the_end
 from pcft.config.figures import Point, SweepJob
 from pcft.config.models import ModelJob
 from pcft.config.schema import Config
@@ -170,6 +170,7 @@ def run(name: str, experiment: Experiment, label: str, *, trained: str, strategy
     """Return the settings of an experiment's warm-up (no strategy), or of a strategy's runs."""
     common = {f: getattr(experiment, f) for f in ("corpus", "model", "adapters", "training", "exchange", "evaluation")}
     common["events"] = experiment.events if strategy is not None else before_exchanges(experiment.events)
+    common["evaluation"] = experiment.evaluation if strategy is not None else before_the_end(experiment.evaluation)
     return Run(experiment=name, **common, strategy_name=label, strategy=strategy, trained=trained)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pcft import manifests
 from pcft.config.events import before_exchanges
-from pcft.config.experiments import Run
+from pcft.config.experiments import Run, before_the_end
 from pcft.errors import PcftError, first_line, some
 from pcft.files import canonical, sha256_of
 from pcft.layout import FETCHED
@@ -77,7 +77,7 @@ def verify_start(warmup: Path, run: Run, made: Mapping[str, Any]) -> None:
     manifests.verify(warmup, only=(STATE, METRICS))
     theirs = _made(warmup)
     other = [name for name in ("seed", "model", "corpus") if theirs.get(name) != made[name]]
-    wanted = _as_json(replace(run, strategy=None, events=before_exchanges(run.events)))
+    wanted = _as_json(replace(run, strategy=None, events=before_exchanges(run.events), evaluation=before_the_end(run.evaluation)))
     other += [name for name, value in wanted.items() if name != "strategy_name" and theirs["settings"].get(name) != value]
     if other:
         raise PcftError(f"{warmup}: was made with another {some(other)} than this run; {manifests.again(warmup)}")

@@ -16,6 +16,7 @@ from pcft.config.paper import About, Item, PaperJob
 from pcft.config.schema import Config
 
 IMPROVEMENT, RANKING = "improvement", "perplexity"  # the figure and the table over experiments that are made by themselves
+OVER_LOCAL = (IMPROVEMENT, "gains", "topologies")  # figures over a baseline, which is `local` if none is named
 EVERYTHING, SWEEPS, CORPORA = "All experiments", "Sweeps", "Corpora"  # sections
 Found = Callable[[str], tuple[list[str], list[str]]]  # experiment -> folders of the runs that count, and of those that are missing
 
@@ -28,7 +29,7 @@ def figures(config: Config, experiment: str) -> list[str]:
 
 
 def _topology(strategy: Any) -> tuple[str, tuple[Any, ...]]:
-    return strategy.trust, (strategy.topology, strategy.threshold, strategy.k)
+    return strategy.trust, (strategy.topology, strategy.threshold, strategy.k, strategy.candidates)
 
 
 def comparisons(config: Config) -> dict[str, Comparison]:
@@ -46,7 +47,11 @@ def comparison_job(config: Config, comparison: Comparison, found: Found) -> Comp
     """Return what a declared figure is drawn from."""
     kind, experiments = KINDS[comparison.figure], config.compared(comparison)
     setting = comparison.x if kind.x == (ANY_SETTING,) else None
-    entries = [_entry(config, name, comparison.strategies, found, setting) for name in experiments]
+    baseline = comparison.baseline or ("local" if comparison.figure in OVER_LOCAL else None)
+    strategies = list(comparison.strategies)
+    if strategies and baseline is not None and baseline not in strategies:
+        strategies.append(baseline)
+    entries = [_entry(config, name, strategies, found, setting) for name in experiments]
     return ComparisonJob(
         figure=comparison.figure,
         x=comparison.x or next(iter(kind.x), ""),
@@ -100,7 +105,7 @@ def items(config: Config, corpora: Iterable[tuple[str, str]], found: Found) -> l
 
 def _of_experiment(config: Config, name: str) -> list[Item]:
     drawn = [_figure(f"{figure}-{name}", name, "figure", figure=figure, experiment=name) for figure in figures(config, name)]
-    return [_table(f"final-{name}", name), *drawn]
+    return [_table(f"final-{name}", name), *drawn, _table(f"costs-{name}", name)]
 
 
 def _table(name: str, section: str) -> Item:

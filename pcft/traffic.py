@@ -54,9 +54,16 @@ def traffic(trust: Tensor, sizes: Sizes, *, evidence: Evidence, whose_a: str, lo
     seen_a = nobody if whose_a == "fixed" else seen
     logits = sizes.logits if evidence == "predictions" and n > 1 else 0
     peers = (used_a | seen_a) * sizes.a + (used_b | seen) * sizes.b + asked * logits
-    handed_in = (used_a | seen_a).any(0) * sizes.a + (used_b | seen).any(0) * sizes.b + logits
+    own_a, own_b = (_of_oneself(trust, used, seen, evidence) for used, seen in ((used_a, seen_a), (used_b, seen)))
+    handed_in = ((used_a | seen_a).any(0) | own_a) * sizes.a + ((used_b | seen).any(0) | own_b) * sizes.b + logits
     fetched = used_a.any(1) * sizes.a + used_b.any(1) * sizes.b
     if evidence == "losses":
         handed_in = handed_in + asked.sum(1) * VALUE
         fetched = fetched + seen_a.sum(1) * sizes.a + seen.sum(1) * sizes.b
     return {"peer": Traffic(peers.sum(0), peers.sum(1)), "server": Traffic(handed_in, fetched)}
+
+
+def _of_oneself(trust: Tensor, used: Tensor, seen: Tensor, evidence: Evidence) -> Tensor:
+    """Return whose own adapter a server needs for that client's average, or to compare it with those of others, bool [N]."""
+    averaged = used.any(1) & (trust.cpu().diagonal() > 0)
+    return averaged | seen.any(1) if evidence == "factors" else averaged

@@ -106,10 +106,9 @@ def prediction_distance(p: Predictions) -> Tensor:
         dense = rest.expand(size).clone().scatter_(2, indices, values)
         keeps = torch.zeros(size, dtype=torch.bool, device=values.device).scatter_(2, indices, True)
         for i in range(n):
-            peers = slice(None) if pairs[i].all() else pairs[i].nonzero().squeeze(1)  # without a copy where it is everybody
-            index = indices[i].expand(len(dense[peers]), -1, -1)
-            gap = (values[i] - dense[peers].gather(2, index)).abs()  # [peers, positions, K]
-            both = keeps[peers].gather(2, index)
+            peers = pairs[i].nonzero().squeeze(1)
+            at = (peers.to(dense.device)[:, None, None], torch.arange(size[1], device=dense.device)[:, None], indices[i])
+            gap, both = (values[i] - dense[at]).abs(), keeps[at]  # [peers, positions, K]
             shared[i, peers] += torch.where(both, gap, 0).sum((1, 2)).cpu()
             alone[i, peers] += torch.where(both, 0, gap).sum((1, 2)).cpu()
     return (shared + alone + alone.T) / p.values.shape[1]
@@ -179,7 +178,8 @@ def trust(scores: Tensor, strategy: Strategy) -> Tensor:
     scores = scores.nan_to_num(nan=float("-inf"))
     counts = COUNTS[strategy.topology](scores, strategy) & (scores > float("-inf"))
     if SOURCES[strategy.trust].softmax:
-        return (scores / strategy.temperature).masked_fill(~counts, float("-inf")).softmax(1)
+        sharpened = (scores / strategy.temperature).clamp_min(torch.finfo(scores.dtype).min)  # a row of infinities would have no softmax
+        return sharpened.masked_fill(~counts, float("-inf")).softmax(1)
     return F.normalize(scores.masked_fill(~counts, 0), p=1, dim=1)
 
 

@@ -39,6 +39,8 @@ def _generate(o: argparse.Namespace) -> None:
 
 def _prompt(o: argparse.Namespace) -> str:
     if o.prompt is not None:
+        if not o.prompt.isprintable() and any("\ud800" <= character <= "\udfff" for character in o.prompt):
+            raise PcftError("--prompt: not UTF-8; give such text in a file of UTF-8 with --prompt-file")
         return str(o.prompt)
     try:
         return sys.stdin.read() if str(o.prompt_file) == "-" else o.prompt_file.read_text(encoding="utf-8")

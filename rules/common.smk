@@ -169,8 +169,7 @@ def files_of(kind, *formats):
 
 
 def table_files():
-    names = [item.name for item in ITEMS if item.kind == "table"] + [f"costs-{experiment}" for experiment in WITH_RUNS]
-    return expand("results/tables/{name}.{format}", name=names, format=["csv", "md", "tex", "html"])
+    return files_of("table", "csv", "md", "tex", "html")
 
 
 def figure_files():

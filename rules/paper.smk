@@ -6,12 +6,14 @@ rule paper:
         files_of("table", "tex"),
         files_of("figure", "pdf"),
         settings="results/paper/settings.json",
+        beside=[path for experiment in settings.experiments for path in settings_of_runs(experiment)],
         costs=[path for experiment in settings.experiments for path in runs_of(experiment, "cost.json")],
         models=[f"results/models/{model}/manifest.json" for _, model in plan.corpora(settings)],
         corpora=[f"results/corpora/{corpus}/{model}/manifest.json" for corpus, model in plan.corpora(settings)],
         captions=on_this_machine(sorted(Path(workflow.basedir, "rules/captions").glob("*.rst"))),
     output:
-        "results/paper.pdf",
+        pdf="results/paper.pdf",
+        source="results/paper.tex",
     log:
         "results/logs/paper.log",
     benchmark:
@@ -31,4 +33,4 @@ rule paper:
     shell:
         "python -m pcft paper --settings {input.settings:q}"
         f" --results {shlex.quote(str(RESULTS))} "
-        "--captions {params.captions:q} --config {params.config:q} --output {output:q} > {log:q} 2>&1"
+        "--captions {params.captions:q} --config {params.config:q} --output {output.pdf:q} > {log:q} 2>&1"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,8 +107,30 @@ def test_values_of_a_setting(tiny_config: dict[str, Any]) -> None:
     tiny_config["experiments"]["less"] = less
     job = jobs(declared(tiny_config, figure="sweep", x="training.tokens"))["comparisons/mine/settings.json"]
     assert [(entry["label"], entry["value"]) for entry in job["entries"]] == [("400", 400.0), ("100", 100.0)]
+    less["adapters"]["initial"] = "own"
     job = jobs(declared(tiny_config, figure="sweep", x="adapters.initial"))["comparisons/mine/settings.json"]
-    assert [(entry["label"], entry["value"]) for entry in job["entries"]] == [("shared", None)] * 2
+    assert [(entry["label"], entry["value"]) for entry in job["entries"]] == [("shared", None), ("own", None)]
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        ("adapters.rank", "comparisons.mine.x is 2 in both main and other; name experiments that differ in it, under experiments"),
+        ("adapters", "comparisons.mine.x is 'adapters', which is no single value; name one of its settings, as in adapters.rank"),
+    ],
+)
+def test_a_setting_that_tells_nothing_apart(tiny_config: dict[str, Any], x: str, expected: str) -> None:
+    tiny_config["experiments"]["other"] = json.loads(json.dumps(tiny_config["experiments"]["main"]))
+    with pytest.raises(PcftError, match=re.escape(expected)):
+        load(declared(tiny_config, figure="sweep", x=x), "my.yaml")
+
+
+@pytest.mark.parametrize(("figure", "baseline"), [("improvement", None), ("gains", None), ("curves", "local")])
+def test_the_baseline_is_there_whatever_strategies_are_shown(tiny_config: dict[str, Any], figure: str, baseline: str | None) -> None:
+    experiments = {} if figure == "improvement" else {"experiments": ["main"]}
+    options = {"baseline": baseline} if baseline else {}
+    job = jobs(declared(tiny_config, figure=figure, strategies=["fedavg"], **experiments, **options))["comparisons/mine/settings.json"]
+    assert {run.split("/")[2] for entry in job["entries"] for run in entry["runs"]} == {"fedavg", "local"}
 
 
 def test_declarations_touch_no_other_settings(tiny_config: dict[str, Any]) -> None:

@@ -80,6 +80,7 @@ WRONG = [
         {"s": {"trust": "validation", "topology": "ring", "candidates": 2}},
         "strategies.s.candidates does not go with the topology ring, whose peers are fixed; leave one of them out",
     ),
+    ("strategies", {"s": {"trust": "predictions", "candidates": 1}}, "strategies.s.candidates is 1; distances of predictions count only"),
     ("corpora.places.categories", {}, "categories is empty"),
     ("corpora.places.mixture", "swirled", "is 'swirled'; it must be one of specific, mixed, matrix, dirichlet, natural"),
     ("corpora.places.mixture", "dirichlet", "corpora.places.alpha is missing; the mixture dirichlet needs it"),

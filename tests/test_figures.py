@@ -16,7 +16,7 @@ from pcft.drawing.data import COLOURS, OTHERS, Data, colour, line
 from pcft.drawing.gains import UNTRAINED, gains_of
 from pcft.drawing.layout import thinned
 from pcft.drawing.mixtures import mixture
-from pcft.drawing.trusting import parts_of
+from pcft.drawing.trusting import _constant, parts_of
 from pcft.figures import CORPUS_FIGURES, FIGURES, style
 from pcft.files import write_json
 from tests.conftest import write_run
@@ -297,3 +297,31 @@ def test_trust_of_pairs_that_were_not_looked_at_is_none(data: Data) -> None:
     pairs = (data.trust["client"] == 0) & (data.trust["peer"] == 1)
     figure = build_all(replace(data, trust=data.trust[~pairs]), "trust")
     assert np.asarray(figure.axes[2].images[0].get_array())[0].tolist() == [1.0, 0.0]
+
+
+def test_trust_in_changing_peers_is_not_constant(data: Data) -> None:
+    """A third for oneself and two others each time, who are others each time: gossip; and the same for the same ones."""
+    rows = [
+        {"strategy": name, "seed": 1, "iteration": iteration, "client": 0, "peer": peer, "score": 1.0, "trust": 1 / 3}
+        for name, others in (("gossip", {5: (1, 2), 10: (2, 3)}), ("same", {5: (1, 2), 10: (1, 2)}))
+        for iteration, peers in others.items()
+        for peer in (0, *peers)
+    ]
+    changed = replace(data, trust=pd.DataFrame(rows))
+    assert not _constant(changed, "gossip")
+    assert _constant(changed, "same")
+
+
+def test_the_texts_of_the_first_clients_are_compared() -> None:
+    """Of a hundred clients the first fifty: their matrix has all of its panel, sorted by category as the bars are."""
+    shares = [[1.0, 0.0] if i % 2 == 0 else [0.0, 1.0] for i in range(100)]
+    apart = [[0.0 if i % 2 == j % 2 else 1.0 for j in range(50)] for i in range(50)]
+    manifest = {"categories": ["en", "fr"], "mixture": {"measured": shares, "asked": shares}, "divergence": apart}
+    figure = CORPUS_FIGURES["mixture"](manifest, Figures())
+    bars, matrix = figure.axes[:2]
+    assert (bars.get_ylim(), matrix.get_ylim()) == ((99.5, -0.5), (49.5, -0.5))
+    shown = np.asarray(matrix.images[0].get_array())
+    assert (shown[:25, :25] == 0).all()
+    assert (shown[:25, 25:] == 1).all()
+    assert matrix.get_xlabel() == "of the first 50"
+    plt.close(figure)

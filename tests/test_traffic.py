@@ -30,8 +30,10 @@ def test_nobody_sends_what_nobody_uses() -> None:
 def test_adapters_go_where_they_are_trusted() -> None:
     assert moved(PAIR) == [[17, 17, 0]] * 4
     assert moved(EVEN) == [[34, 34, 34], [34, 34, 34], [17, 17, 17], [17, 17, 17]]
+    nobody_else = [[1.0, 0, 0], [0, 1, 0], [0.5, 0, 0.5]]  # wants client 2's, but the server for its average
+    assert moved(nobody_else) == [[17, 0, 0], [0, 0, 17], [17, 0, 17], [0, 0, 17]]
     one_way = [[0.5, 0.5, 0], [0, 1, 0], [0, 1, 0]]  # everybody wants client 1's
-    assert moved(one_way) == [[0, 34, 0], [17, 0, 17], [0, 17, 0], [17, 0, 17]]
+    assert moved(one_way) == [[0, 34, 0], [17, 0, 17], [17, 17, 0], [17, 0, 17]]  # and client 0 a part of its own
 
 
 def test_a_fixed_a_stays_where_it_is() -> None:
@@ -60,7 +62,8 @@ def test_who_is_not_asked_sends_nothing() -> None:
     found = {e: traffic(trust, SIZES, evidence=e, whose_a="trusted", looked=looked) for e in ("losses", "factors", "predictions")}
     assert found["losses"]["peer"].sent.tolist() == found["factors"]["peer"].sent.tolist() == [17, 17, 0]
     assert found["losses"]["peer"].received.tolist() == [17, 0, 17]
-    assert found["losses"]["server"].sent.tolist() == [17 + 4, 17, 4]  # a loss for each adapter that one was to read
+    assert found["losses"]["server"].sent.tolist() == [17 + 4, 17, 17 + 4]  # a loss for each adapter that one was to read
+    assert found["factors"]["server"].sent.tolist() == [17, 17, 17]  # nobody asks for client 2's, and the server compares it with 0's
     assert found["losses"]["server"].received.tolist() == [17, 0, 34]  # the average, and what it was to read
     assert found["predictions"]["peer"].sent.tolist() == [1017, 1000, 0]
 

@@ -117,6 +117,7 @@ def test_losses_beyond_all_bounds() -> None:
     result = torch.tensor(by_hand("validation", losses))
     assert result[0].tolist() == [1, 0, 0]
     torch.testing.assert_close(result[1], torch.full((3,), 1 / 3))  # as bad as can be told
+    assert by_hand("validation", losses, temperature=0.5)[1] == pytest.approx([1 / 3] * 3)
 
 
 def test_predictions() -> None:

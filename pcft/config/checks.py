@@ -18,6 +18,7 @@ from pcft.config.schema import Config
 from pcft.config.strategies import AGGREGATIONS, SOURCES, TOPOLOGIES, Strategy
 
 PACKAGE, VERSION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"), re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
+DECOMPOSED = 100  # clients whose adapters' products are averaged, with 0.1 GB for each module of a small model
 RESERVED = (*WARMUPS.values(), "settings.json")  # they stand beside the strategies of an experiment
 
 
@@ -116,6 +117,8 @@ def _settings(place: str, strategy: Strategy, problems: Problems) -> None:
     for topology, about in TOPOLOGIES.items():
         if about.needs is not None and (getattr(strategy, about.needs) is not None) != (strategy.topology == topology):
             problems.add(f"{place}.{about.needs}", f"goes with the topology {topology}, and that topology needs it")
+    if strategy.candidates == 1 and strategy.trust == "predictions":
+        problems.add(f"{place}.candidates", "is 1; distances of predictions count only beside each other, so that there must be 2 or more")
     if strategy.candidates is not None and TOPOLOGIES[strategy.topology].peers is not None:
         problems.add(
             f"{place}.candidates", f"does not go with the topology {strategy.topology}, whose peers are fixed; leave one of them out"
@@ -156,6 +159,11 @@ def _goes_with(place: str, experiment: Experiment, corpus: Corpus | None, name: 
     """A strategy fits an experiment."""
     if strategy.k is not None and corpus is not None and strategy.k > corpus.clients:
         problems.add(f"strategies.{name}.k", f"is {strategy.k}, but {place}'s corpus has {corpus.clients} clients")
+    if strategy.aggregation == "product" and corpus is not None and corpus.clients > DECOMPOSED:
+        problems.add(
+            f"strategies.{name}.aggregation",
+            f"is product, which decomposes all adapters for each client: {DECOMPOSED} clients at most; {place} has {corpus.clients}",
+        )
     if strategy.whose_a == "fixed" and experiment.adapters.initial != "shared":
         problems.add(
             f"{place}.adapters.initial",

@@ -56,11 +56,19 @@ def _told(place: str, comparison: Comparison, kind: Kind, problems: Problems) ->
 
 
 def _setting(place: str, setting: str, experiments: list[str], config: Config, problems: Problems) -> None:
+    owners: dict[str, str] = {}
     for name in experiments:
         try:
-            config.value_of(name, setting)
+            value = config.value_of(name, setting)
         except (AttributeError, KeyError):
             problems.add(place, f"is '{setting}', which experiments.{name} lacks; write it as there, as in adapters.rank, or after corpus.")
+            return
+        if not isinstance(value, (str, int, float, type(None))):
+            problems.add(place, f"is '{setting}', which is no single value; name one of its settings, as in adapters.rank")
+            return
+        other = owners.setdefault(str(value), name)
+        if other != name:
+            problems.add(place, f"is {value} in both {other} and {name}; name experiments that differ in it, under experiments")
             return
 
 

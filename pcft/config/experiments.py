@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pcft.config.events import Events
@@ -76,6 +76,11 @@ class Evaluation:
     """Iterations between evaluations; the last iteration is always evaluated."""
     cross_clients: int = 50
     """In the end the adapters of so many clients, the first ones, are read on each other's test text; of all, if there are no more."""
+
+
+def before_the_end(evaluation: Evaluation) -> Evaluation:
+    """Return what matters of `evaluation` to a warm-up, which reads nobody's text with another's adapter."""
+    return replace(evaluation, cross_clients=Evaluation.cross_clients)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -148,6 +148,7 @@ def _groups(data: Data) -> dict[str, dict[str, str]]:
     for name in data.strategies:
         about = data.settings.get(name, {})
         label = " ".join(str(value) for key in ("topology", "k", "threshold") if (value := about.get(key)) is not None) or name
+        label += f" of {about['candidates']}" if about.get("candidates") is not None else ""
         members = groups.setdefault(str(about.get("trust", name)), {})
         members[name] = name if label in members.values() else label
     several = {source: members for source, members in groups.items() if len(members) > 1}

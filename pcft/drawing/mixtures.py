@@ -23,9 +23,10 @@ def mixture(manifest: dict[str, Any], look: Figures) -> Figure:
     many, crowded = len(names) > len(SHADES), clients > CROWDED
     order = np.argsort(measured.argmax(1), kind="stable") if crowded else np.arange(clients)
     measured, asked = measured[order], asked[order]
-    figure, (bars, matrix) = plt.subplots(
-        1, 2, sharey=True, figsize=(look.width, min(0.9 + look.width * (0.12 + 0.036 * clients), TALLEST))
-    )
+    divergence = np.array(manifest["divergence"])
+    compared = len(divergence)  # of many clients the first ones
+    height = min(0.9 + look.width * (0.12 + 0.036 * clients), TALLEST)
+    figure, (bars, matrix) = plt.subplots(1, 2, sharey=compared == clients, figsize=(look.width, height))
     for i, name in enumerate(names):
         left, shade = measured[:, :i].sum(1), SHADES[i % len(SHADES)]
         if crowded:
@@ -38,13 +39,13 @@ def mixture(manifest: dict[str, Any], look: Figures) -> Figure:
     bars.set(xlim=(0, 1), ylim=(clients - 0.5, -0.5), xlabel="share of tokens", ylabel="client")
     shown = thinned(clients, figure.get_figheight() - 0.9, 1.1 * look.font_size / 72)
     bars.set_yticks(shown, [labels[i] for i in shown])
-    divergence = np.array(manifest["divergence"])
-    if len(divergence) == clients:
-        divergence = divergence[np.ix_(order, order)]
-    image = matrix.imshow(divergence, vmin=0, cmap="cividis", aspect="auto")
-    matrix.set(xlabel="client", ylim=(clients - 0.5, -0.5))
-    places = thinned(len(divergence), 0.25 * look.width, width_of("0" * (1 + len(str(clients))), look))
-    matrix.set_xticks(places, [str(order[i]) for i in places])
+    among = order[order < compared]
+    image = matrix.imshow(divergence[np.ix_(among, among)], vmin=0, cmap="cividis", aspect="auto")
+    matrix.set(xlabel="client" if compared == clients else f"of the first {compared}", ylim=(compared - 0.5, -0.5))
+    places = thinned(compared, 0.25 * look.width, width_of("0" * (1 + len(str(clients))), look))
+    matrix.set_xticks(places, [str(among[i]) for i in places])
+    if compared < clients:
+        matrix.set_yticks([])
     matrix.tick_params(length=0)
     for axis in (bars, matrix):
         axis.grid(visible=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,9 @@ def sweep(job: SweepJob, results: Path, look: Figures) -> Figure:
 
     Means over clients and seeds, with 95 % intervals over seeds. Values that are numbers stand where they belong on the axis.
     """
+    numbers = [point.value for point in job.points if point.value is not None]
+    if len(numbers) == len(job.points):
+        job = replace(job, points=tuple(point for _, point in sorted(zip(numbers, job.points, strict=True), key=lambda pair: pair[0])))
     poisoned = job.poisoned
     perplexity = {point.label: _perplexity(point, poisoned, results) for point in job.points}
     trusted = {point.label: _trust_in(point, poisoned, results) for point in job.points} if poisoned else {}
@@ -119,4 +123,5 @@ def _trust_in(point: Point, clients: Sequence[int], results: Path) -> dict[str, 
     there = tables[1].loc[tables[1]["present"] & ~tables[1]["client"].isin(clients), keys]
     trust = tables[0][tables[0]["peer"].isin(clients)].merge(there, on=keys)
     pairs = len(clients) * there.groupby("strategy").size()  # also those that are not there, which trust each other by nothing
-    return {str(name): float(value) for name, value in trust.groupby("strategy")["trust"].sum().div(pairs).dropna().items()}
+    given = trust.groupby("strategy")["trust"].sum().reindex(pairs.index, fill_value=0.0)
+    return {str(name): float(value) for name, value in given.div(pairs).items()}

@@ -159,5 +159,10 @@ def _trust(data: Data, strategy: str, iteration: int) -> np.ndarray:
 
 def _constant(data: Data, strategy: str) -> bool:
     """Whether trust stays the same from one exchange to the next."""
-    rows = data.trust[data.trust["strategy"] == strategy].groupby(["seed", "client", "peer"])["trust"]
-    return bool((rows.max() - rows.min()).max() < CHANGE)
+    rows = data.trust[data.trust["strategy"] == strategy]
+    pairs = rows.groupby(["seed", "client", "peer"])["trust"].agg(["min", "max", "size"]).reset_index("peer")
+    exchanges = rows.groupby(["seed", "client"])["iteration"].nunique().reindex(pairs.index)
+    lowest = pairs["min"].where(
+        pairs["size"].to_numpy() == exchanges.to_numpy(), 0.0
+    )  # a pair that is not there at some of them trusts by nothing
+    return bool((pairs["max"] - lowest).max() < CHANGE)
