@@ -71,7 +71,7 @@ ITEMS = selection.items(settings, plan.corpora(settings), COUNTED.get)
 
 
 def any_of(names):
-    return "|".join(map(re.escape, names))
+    return "|".join(map(re.escape, names)) or r"[^\s\S]"  # none: an empty expression would fit everything
 
 
 wildcard_constraints:

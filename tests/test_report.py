@@ -111,6 +111,8 @@ def test_captions_name_the_runs_behind(report: Chrome, done: Workspace) -> None:
         runs = [path for path in found if path.is_relative_to(done.folder / "results/runs")]
         if "places" in name:
             assert done.folder / "results/corpora/places/tiny" in found
+        elif Path(name).stem in ("perplexity", "improvement"):  # over all experiments
+            assert runs == [done.folder / "results/runs/main", done.folder / "results/runs/other"], name
         else:
             experiment = "main" if "main" in name else "other"
             strategies = ["local", "fedavg"] if experiment == "main" else ["local"]

@@ -26,11 +26,11 @@ pytestmark = pytest.mark.workflow
 
 @pytest.fixture
 def fresh(done: Workspace, tmp_path: Path) -> Workspace:
-    """A workspace of one experiment in which nothing has been made, and whose runs take a while."""
+    """A workspace of one experiment in which nothing has been made, and whose runs take a while, also beside other tests."""
     config = copy.deepcopy(TINY)
-    config["experiments"]["main"]["training"]["iterations"] = 1500
-    config["experiments"]["main"]["exchange"] = {"warmup": 500, "interval": 250}
-    config["experiments"]["main"]["evaluation"] = {"interval": 250}
+    config["experiments"]["main"]["training"]["iterations"] = 4000
+    config["experiments"]["main"]["exchange"] = {"warmup": 2500, "interval": 500}
+    config["experiments"]["main"]["evaluation"] = {"interval": 500}
     return Workspace.create(tmp_path / "w", config, model=done.folder / "tiny", texts=done.folder / "texts")
 
 
@@ -71,7 +71,7 @@ def test_running_killed_going_on_done(fresh: Workspace) -> None:
     assert {one["state"] for one in look(fresh).values()} == {"waiting"}
     with running(fresh, "--until", "finetune") as process:
         warm = seen(fresh, "warmup", lambda one: (one["iteration"] or 0) > 100)
-        assert (warm["state"], warm["stop"], warm["because"]) == ("running", 500, None)
+        assert (warm["state"], warm["stop"], warm["because"]) == ("running", 2500, None)
         assert warm["loss"] > 1
         assert warm["tokens_per_second"] > 10
         assert warm["seconds_left"] > 0
@@ -79,17 +79,17 @@ def test_running_killed_going_on_done(fresh: Workspace) -> None:
         assert "main/warmup/seed=1: iteration " in text
         assert "tokens/s, 0:0" in text
         assert "its lock is there" in text
-        seen(fresh, "local", lambda one: (one["iteration"] or 0) > 600)
+        seen(fresh, "local", lambda one: (one["iteration"] or 0) > 2600)
         kill_all(process)
     states = look(fresh)
     assert states["warmup"]["state"] == "done"
     assert (states["local"]["state"], states["local"]["because"]) == ("stopped", "killed, or out of memory")
-    assert states["local"]["iteration"] > 600
+    assert states["local"]["iteration"] > 2600
     fresh.run("--unlock")
     assert look(fresh)["local"]["state"] == "stopped"
     with running(fresh, "--until", "finetune") as process:
         again = seen(fresh, "local", lambda one: one["state"] == "running" and one["iteration"] is not None)
-        assert again["iteration"] >= 500
+        assert again["iteration"] >= 2500
         assert process.wait(300) == 0
     assert {one["state"] for one in look(fresh).values()} == {"done"}
     assert "main, seed 1\n  warmup  #\n  local   #\n  fedavg  #" in pcft(fresh)

@@ -254,10 +254,11 @@ def test_elsewhere_only_what_a_change_concerns_runs(done: Workspace, stored: Wor
     config = workspace.config
     config["experiments"]["main"]["training"]["learning_rate"] = 1e-3
     workspace.config = config
-    assert workspace.pending(*STORAGE) == {"warmup": 1, "finetune": 2, "table": 1, "figure": len(FIGURES)}
+    shown = {"table": 1, "costs": 1, "figure": len(FIGURES), "ranking": 1, "comparison": 1}
+    assert workspace.pending(*STORAGE) == {"warmup": 1, "finetune": 2, **shown}
     before = server.objects()
     workspace.run("runs", *STORAGE)
-    assert workspace.pending(*STORAGE) == {"table": 1, "figure": len(FIGURES)}
+    assert workspace.pending(*STORAGE) == shown
     after = server.objects()
     changed = {name for name in before if before[name]["ETag"] != after[name]["ETag"] and "seed=1/" in name}
     assert {name.split("/")[1] for name in changed if name.startswith("runs/")} == {"main"}

@@ -72,6 +72,18 @@ def test_contract(done: Workspace) -> None:
         assert name in report
 
 
+def test_one_experiment_has_nothing_to_be_compared_with(workspace: Workspace) -> None:
+    """No figure over experiments is asked for, and none stands in the way of an experiment's own."""
+    config = workspace.config
+    del config["experiments"]["other"]
+    workspace.config = config
+    assert workspace.pending() == {}
+    (workspace.folder / "results/figures/gains-main.pdf").unlink()
+    output = workspace.run("-n")
+    assert workspace.pending() == {"figure": 1}
+    assert "comparison" not in output
+
+
 def test_nothing_to_do(done: Workspace) -> None:
     assert done.pending() == {}
     assert "Nothing to be done" in done.run()
