@@ -3,12 +3,11 @@
     python -m benchmarks.clients [--clients 10 30 100 1000] [--rounds 3] [--figure docs/images/clients.png]
 
 A model of SmolLM2's shape with drawn weights, adapters of rank 4 on q_proj and v_proj, one window of 32 tokens a client and iteration, and
-33 tokens of validation text. Each number of clients has a process of its own, in which an iteration, an exchange by each strategy and
-large matrix products take turns: `seconds` are what they take, `ms_per_client` in thousandths and for one client, `peak_mb` is the most
+33 tokens of validation text. Each number of clients has a process of its own, in which an iteration and an exchange by each strategy
+take turns: `seconds` are what they take, `ms_per_client` in thousandths and for one client, `peak_mb` is the most
 memory that the process held, of which the `adapters_mb` are factors, gradients and AdamW's two moments. Trust by everybody's loss on
 everybody's text is measured where it takes no more than MOST readings; a hundred clients and more are measured without a first round
-that does not count, and a thousand once. The figure shows time a client in units of the machine's matrix
-products, relative to the iteration with the fewest clients.
+that does not count, and a thousand once.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.ticker import StrMethodFormatter
 
 from benchmarks.common import alone, highest, in_turn, show, summary, write_model
-from benchmarks.training import matrix_product
 from pcft.allocator import keep_freed_memory
 from pcft.backbone import load
 from pcft.batches import Grid, grid
@@ -46,7 +45,7 @@ from pcft.lora import Adapters
 from pcft.training import Trainer
 
 CPU = torch.device("cpu")
-LENGTH, RANK, PRODUCTS = 32, 4, 20
+LENGTH, RANK = 32, 4
 MOST = 1000  # readings of an adapter on a text, for each client as many as there are clients
 STRATEGIES = {
     "fedavg": Strategy(trust="fedavg"),
@@ -65,16 +64,16 @@ LOOKS = {
 
 @dataclass(frozen=True)
 class Point:
-    """What so many clients cost: seconds of each piece of work, and of products between them; bytes held, and those of the adapters."""
+    """What so many clients cost: seconds of each piece of work, bytes held, and those of the adapters."""
 
     clients: int
     times: dict[str, list[float]]
     peak: int
     adapters: int
 
-    def in_products(self, work: str) -> float:
-        """Time of a piece of work for one client, in the time of the products."""
-        return median(a / b for a, b in zip(self.times[work], self.times["products"], strict=True)) / self.clients
+    def ms(self, work: str) -> float:
+        """Time of a piece of work for one client, in milliseconds."""
+        return 1000 * median(self.times[work]) / self.clients
 
 
 def measure(clients: int, folder: Path, rounds: int) -> Point:
@@ -98,8 +97,7 @@ def measure(clients: int, folder: Path, rounds: int) -> Point:
         return partial(ready, 0)
 
     numbers = itertools.count(1)
-    products, _ = matrix_product(2048, CPU, PRODUCTS)
-    sides = {"products": products, "iteration": lambda: trainer.iterate(next(numbers))}
+    sides: dict[str, Callable[[], Any]] = {"iteration": lambda: trainer.iterate(next(numbers))}
     sides |= {
         name: exchange(one)
         for name, one in STRATEGIES.items()
@@ -112,25 +110,21 @@ def measure(clients: int, folder: Path, rounds: int) -> Point:
 def report(point: Point) -> None:
     """Print a line a piece of work."""
     for work, seconds in point.times.items():
-        if work != "products":
-            show(
-                work=f"{point.clients} clients, {work}",
-                seconds=summary(seconds, 2),
-                ms_per_client=summary([1000 * t / point.clients for t in seconds], 1),
-            )
+        each = [1000 * t / point.clients for t in seconds]
+        show(work=f"{point.clients} clients, {work}", seconds=summary(seconds, 2), ms_per_client=summary(each, 1))
     show(work=f"{point.clients} clients, memory", peak_mb=round(point.peak / 1e6), adapters_mb=round(point.adapters / 1e6))
 
 
 def draw(points: Sequence[Point], path: Path) -> None:
     """Draw time a client, and memory, by the number of clients."""
     look = Figures(width=6.75)
-    first, numbers = points[0].in_products("iteration"), [point.clients for point in points]
+    numbers = [point.clients for point in points]
     with plt.rc_context(style(look)):  # type: ignore[arg-type]  # the stubs want literal keys
         figure, (left, right) = plt.subplots(1, 2, figsize=(look.width, look.width * 0.38))
         for work, (colour, marker) in LOOKS.items():
             there = [point for point in points if work in point.times]
             label = work if work == "iteration" else f"exchange: {work}"
-            x, y = [point.clients for point in there], [point.in_products(work) / first for point in there]
+            x, y = [point.clients for point in there], [point.ms(work) for point in there]
             left.plot(x, y, color=colour, marker=marker, markersize=3, label=label)
         right.plot(numbers, [point.peak / 1e9 for point in points], color="#000000", marker="o", markersize=3, label="process")
         right.plot(numbers, [point.adapters / 1e9 for point in points], color="#999999", marker="s", markersize=3, label="adapters")
@@ -138,7 +132,8 @@ def draw(points: Sequence[Point], path: Path) -> None:
             axis.set(xscale="log", yscale="log", xlabel="clients")
             axis.set_xticks(numbers, [str(number) for number in numbers])
             axis.minorticks_off()
-        left.set_ylabel("time a client, relative")
+            axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        left.set_ylabel("time a client (ms)")
         right.set_ylabel("memory (GB)")
         right.legend()
         figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3)
