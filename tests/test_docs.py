@@ -98,7 +98,7 @@ def written(tmp_path_factory: pytest.TempPathFactory, model_folders: dict[str, P
 def test_a_command_of_the_workflow(written: Workspace, tmp_path: Path, line: str) -> None:
     """As a dry run; in a folder of its own, since the settings of what would run are written there."""
     workspace = written.copy(tmp_path / "w")
-    arguments = shlex.split(line)[1:]
+    arguments = shlex.split(line, comments=True)[1:]
     environment = workspace.call()["env"]
     command = [sys.executable, "-m", "snakemake", *(() if "-n" in arguments else ("-n",)), *arguments]
     done = subprocess.run(command, check=False, cwd=workspace.folder, env=environment, capture_output=True, text=True, timeout=120)
@@ -131,7 +131,7 @@ def exists(tool: str, arguments: list[str]) -> bool:
 @pytest.mark.parametrize("line", STEPS)
 def test_a_command(line: str, made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Our own are parsed, and run where the page shows what they print; of the others there is what they name."""
-    tool, *arguments = shlex.split(line)
+    tool, *arguments = shlex.split(line, comments=True)
     if tool != "pcft" and arguments[:2] != ["-m", "pcft"]:
         assert exists(tool, arguments)
         return

@@ -81,7 +81,7 @@ def test_one_experiment_has_nothing_to_be_compared_with(workspace: Workspace) ->
     (workspace.folder / "results/figures/gains-main.pdf").unlink()
     output = workspace.run("-n")
     assert workspace.pending() == {"figure": 1}
-    assert "comparison" not in output
+    assert "rule comparison" not in output
 
 
 def test_nothing_to_do(done: Workspace) -> None:
