@@ -24,7 +24,7 @@ from tests.workspace import Workspace
 pytestmark = pytest.mark.workflow
 
 Tally = Callable[..., None]
-UNEQUAL = re.compile(r".*/(cost\.json|journal\.jsonl)|report\.html|overview\.html|tables/costs-.*")  # they tell times
+UNEQUAL = re.compile(r".*/(cost\.json|journal\.jsonl)|report\.html|overview\.html|tables/costs-.*|figures/time-.*")  # they tell times
 MAIN = "results/runs/main/warmup/settings.json"
 ASIDE = ("logs", "benchmarks", "downloads")
 
