@@ -28,9 +28,9 @@ pytestmark = pytest.mark.workflow
 def fresh(done: Workspace, tmp_path: Path) -> Workspace:
     """A workspace of one experiment in which nothing has been made, and whose runs take a while, also beside other tests."""
     config = copy.deepcopy(TINY)
-    config["experiments"]["main"]["training"]["iterations"] = 4000
-    config["experiments"]["main"]["exchange"] = {"warmup": 2500, "interval": 500}
-    config["experiments"]["main"]["evaluation"] = {"interval": 500}
+    config["experiments"]["main"]["training"]["iterations"] = 3000
+    config["experiments"]["main"]["exchange"] = {"warmup": 1800, "interval": 400}
+    config["experiments"]["main"]["evaluation"] = {"interval": 400}
     return Workspace.create(tmp_path / "w", config, model=done.folder / "tiny", texts=done.folder / "texts")
 
 
@@ -54,7 +54,7 @@ def seen(workspace: Workspace, strategy: str, condition: Callable[[dict[str, Any
         found.append(look(workspace)[strategy])
         return condition(found[-1])
 
-    wait_for(it_is, 120)
+    wait_for(it_is, 300)
     return found[-1]
 
 
@@ -71,26 +71,26 @@ def test_running_killed_going_on_done(fresh: Workspace) -> None:
     assert {one["state"] for one in look(fresh).values()} == {"waiting"}
     with running(fresh, "--until", "finetune") as process:
         warm = seen(fresh, "warmup", lambda one: (one["iteration"] or 0) > 100)
-        assert (warm["state"], warm["stop"], warm["because"]) == ("running", 2500, None)
+        assert (warm["state"], warm["stop"], warm["because"]) == ("running", 1800, None)
         assert warm["loss"] > 1
         assert warm["tokens_per_second"] > 10
         assert warm["seconds_left"] > 0
-        text = pcft(fresh)
+        text = " ".join(pcft(fresh).split())  # long lines are broken
         assert "main/warmup/seed=1: iteration " in text
         assert "tokens/s, 0:0" in text
         assert "its lock is there" in text
-        seen(fresh, "local", lambda one: (one["iteration"] or 0) > 2600)
+        seen(fresh, "local", lambda one: (one["iteration"] or 0) > 1900)
         kill_all(process)
     states = look(fresh)
     assert states["warmup"]["state"] == "done"
     assert (states["local"]["state"], states["local"]["because"]) == ("stopped", "killed, or out of memory")
-    assert states["local"]["iteration"] > 2600
+    assert states["local"]["iteration"] > 1900
     fresh.run("--unlock")
     assert look(fresh)["local"]["state"] == "stopped"
     with running(fresh, "--until", "finetune") as process:
         again = seen(fresh, "local", lambda one: one["state"] == "running" and one["iteration"] is not None)
-        assert again["iteration"] >= 2500
-        assert process.wait(300) == 0
+        assert again["iteration"] >= 1800
+        assert process.wait(900) == 0
     assert {one["state"] for one in look(fresh).values()} == {"done"}
     assert "main, seed 1\n  warmup  #\n  local   #\n  fedavg  #" in pcft(fresh)
 
