@@ -39,7 +39,7 @@ def _generate(o: argparse.Namespace) -> None:
 
 def _prompt(o: argparse.Namespace) -> str:
     if o.prompt is not None:
-        if not o.prompt.isprintable() and any("\ud800" <= character <= "\udfff" for character in o.prompt):
+        if any("\ud800" <= character <= "\udfff" for character in o.prompt):
             raise PcftError("--prompt: not UTF-8; give such text in a file of UTF-8 with --prompt-file")
         return str(o.prompt)
     try:
