@@ -175,5 +175,5 @@ def test_adapters_taken_away(
         "join", f"--adapters={out}", f"--text={tmp_path}/mine.json", f"--output={tmp_path}/new", "--iterations=2", "--temperature=1"
     )
     trust = {name: one["trust"] for name, one in joined["trust"].items()}
-    assert trust["client=01"] + trust["client=04"] > 0.5  # those who read French
+    assert set(sorted(trust, key=trust.__getitem__)[-2:]) == {"client=01", "client=04"}  # those who read French
     assert joined["starts"]["joined"]["test_loss"] < joined["starts"]["base model"]["test_loss"]

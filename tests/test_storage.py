@@ -20,6 +20,7 @@ import boto3
 import pytest
 import yaml
 
+from pcft import journal
 from pcft.config.figures import NAMES as FIGURES
 from tests.reliability.test_workflows import children, made, running, wait_for, words
 from tests.workspace import ROOT, Workspace
@@ -132,10 +133,12 @@ def stored(done: Workspace, server: Server, tmp_path_factory: pytest.TempPathFac
 
 
 def test_the_bucket_holds_the_same_bytes(done: Workspace, stored: Workspace, server: Server) -> None:
-    """Every object is a file of a run without storage; all but two of its files are there, reports and times included."""
+    """Every object is a file of a run without storage, and all that results are made of is there, reports and times included."""
     results, objects = done.folder / "results", server.objects()
     files = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
-    assert files - objects.keys() == {"models/tiny/generation_config.json", "overview.html"}  # the latter is part of the report
+    journals = {name for name in files if Path(name).name == journal.NAME}
+    assert len(journals) == 5
+    assert files - objects.keys() == {"models/tiny/generation_config.json", "overview.html"} | journals
     assert objects.keys() <= files
     expected = made(done)
     assert len(expected) > 100
@@ -145,10 +148,14 @@ def test_the_bucket_holds_the_same_bytes(done: Workspace, stored: Workspace, ser
 
 
 def test_what_stays_on_the_machine(stored: Workspace) -> None:
-    """Logs, times, copies of settings, and what is no result; nothing in the folder `results`, and no empty folders of checkpoints."""
-    assert not (stored.folder / "results").exists()
+    """Logs, times, journals, copies of settings, and what is no result; no empty folders of checkpoints."""
+    assert [path.name for path in (stored.folder / "results").iterdir()] == ["overview.html"]
     copies = {path.relative_to(stored.folder / COPIES) for path in (stored.folder / COPIES).rglob("*") if path.is_file()}
-    assert {path.name for path in copies if path.parts[0] not in ("logs", "benchmarks")} <= {"settings.json", "generation_config.json"}
+    assert {path.name for path in copies if path.parts[0] not in ("logs", "benchmarks")} <= {
+        "settings.json",
+        "generation_config.json",
+        journal.NAME,
+    }
     assert not list(stored.folder.rglob("checkpoints"))
 
 
