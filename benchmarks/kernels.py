@@ -62,6 +62,13 @@ def product(rows: int, width: int, height: int) -> None:
     compare(f"product {rows}x{width}x{height}", lambda: ours(x), lambda: torch.addmm(bias, x, weight))
 
 
+def precisions(rows: int, width: int, height: int) -> None:
+    """Product with a frozen weight in bfloat16, as `ours`, and in float32."""
+    x, weight = torch.randn(rows, width), torch.randn(width, height)
+    low, half, full = x.bfloat16(), Frozen(weight.bfloat16()), Frozen(weight)
+    compare(f"bfloat16 against float32, product {rows}x{width}x{height}", lambda: half(low), lambda: full(x))
+
+
 def selection(rows: int, width: int) -> None:
     """What a mask leaves of an activation in bfloat16."""
     x, kept = torch.randn(rows, width).bfloat16(), torch.randint(-1, 1, (rows, width), dtype=torch.int16)
@@ -93,5 +100,7 @@ if __name__ == "__main__":
     product(2048, 768, 3072)
     product(2048, 3072, 768)
     product(512, 576, 49152)
+    precisions(2048, 576, 1536)
+    precisions(2048, 1536, 576)
     selection(2048, 3072)
     norm(3072, 576)

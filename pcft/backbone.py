@@ -6,6 +6,7 @@ the project's keyed masks instead of torch's global generator.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -119,13 +120,22 @@ def load(folder: Path, *, length: int, dropout: float, precision: Precision, dev
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype:
-    """Return the type that `precision` means on this hardware: `auto` is bfloat16 where there are instructions for it."""
+    """Return the type that `precision` means on this hardware: `auto` is bfloat16 where products are faster in it."""
     if precision != "auto":
         return torch.bfloat16 if precision == "bfloat16" else torch.float32
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    capable = any("bf16" in name and has for name, has in torch.cpu.get_capabilities().items())
-    return torch.bfloat16 if capable else torch.float32
+    return torch.bfloat16 if _faster_in_bfloat16(torch.cpu.get_capabilities()) else torch.float32
+
+
+def _faster_in_bfloat16(has: Mapping[str, object]) -> bool:
+    """Whether a CPU multiplies matrices faster in bfloat16 than in float32, by what torch knows of it.
+
+    Intel's AVX-512 instructions for bfloat16, those without AMX, reach half of what its float32 ones do (docs/performance.md).
+    """
+    if has.get("avx512_bf16") and not has.get("amx_bf16") and "Intel" in str(has.get("cpu_name")):
+        return False
+    return any("bf16" in name and there for name, there in has.items())
 
 
 def _key_dropouts(model: nn.Module, noise: Noise) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 from pcft import manifests
 from pcft.config.models import Model
 from pcft.errors import PcftError, first_line
-from pcft.files import sha256_of
+from pcft.files import read_object, sha256_of
 from pcft.runs import WEIGHTS
 
 NOT_STATED = "not stated"
@@ -56,9 +55,9 @@ def check(folder: Path, wanted: str | None, found: str, what: str) -> None:
 def longest(folder: Path) -> int | None:
     """Return the most tokens that a base model takes, by its configuration, if it says so."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_object(folder / "config.json")
         return next((int(config[name]) for name in ("max_position_embeddings", "n_positions") if config.get(name)), None)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise PcftError(f"{folder / 'config.json'}: not the configuration of a model ({first_line(error)})") from None
 
 

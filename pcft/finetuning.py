@@ -5,7 +5,6 @@ Needs a base-model folder and shards of tokens, and neither Snakemake nor `datas
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from pcft import checkpoints, runs
 from pcft.errors import DivergedError, PcftError
+from pcft.files import read_object
 from pcft.interruption import Interrupted, listen
 from pcft.journal import Journal
 from pcft.runs import METRICS, STATE, TABLES
@@ -76,8 +76,8 @@ def _leaving_a_checkpoint(session: Session) -> Iterator[None]:
         raise
 
 
-def _read_cost(path: Path) -> Any:
+def _read_cost(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_object(path)
     except (OSError, ValueError) as error:
         raise PcftError(f"{path}: not a record of costs ({error}); remove it, so that the warm-up is made again") from None

@@ -5,13 +5,12 @@ Standard library only, because parsing the workflow imports it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pcft.errors import PcftError, first_line
-from pcft.files import sha256_of, write_json
+from pcft.files import read_object, sha256_of, write_json
 
 NAME = "manifest.json"
 
@@ -29,14 +28,11 @@ def read(folder: Path) -> dict[str, Any]:
     """
     path = folder / NAME
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(manifest, dict):
-            raise ValueError("not an object")
+        return read_object(path)
     except FileNotFoundError:
         raise PcftError(f"{path}: no readable manifest (there is none); run Snakemake, which makes what belongs there") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise PcftError(f"{path}: no readable manifest ({first_line(error)}); {again(folder)}") from None
-    return manifest
 
 
 def checksums(manifest: dict[str, Any]) -> dict[str, str]:

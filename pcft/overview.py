@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import platform
 from collections.abc import Sequence
 from importlib import metadata
@@ -15,7 +14,7 @@ import pandas as pd
 from pcft import __version__, pages
 from pcft.costs import TOKENS, made_with
 from pcft.errors import PcftError, first_line
-from pcft.files import write_text
+from pcft.files import read_object, write_text
 
 
 def build(results: Path, experiments: Sequence[str], output: Path) -> None:
@@ -31,7 +30,7 @@ def build(results: Path, experiments: Sequence[str], output: Path) -> None:
 def _section(results: Path, name: str) -> str:
     tables, folder = results / "tables", results / "runs" / name
     try:
-        settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        settings = read_object(folder / "settings.json")
         costs = pd.read_csv(tables / f"costs-{name}.csv", keep_default_na=False, dtype={"strategy": str})
         final = (tables / f"final-{name}.md").read_text(encoding="utf-8")
     except (OSError, ValueError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pcft.adapter_files import CONFIG, Adapter
 from pcft.backbone import Precision
 from pcft.config.experiments import Training
 from pcft.errors import PcftError, first_line, some
-from pcft.files import sha256_of
+from pcft.files import read_object, sha256_of
 
 PLAIN = {"use_rslora": False, "use_dora": False, "rank_pattern": {}, "alpha_pattern": {}, "bias": "none", "modules_to_save": None}
 AGAIN = "export the adapters again"
@@ -90,11 +89,11 @@ def verified(folder: Path) -> dict[str, Any]:
     """
     path = folder / manifests.NAME
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = read_object(path)
         listed = manifests.checksums(about)
         if not listed:
             raise ValueError("it lists no files")
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise PcftError(f"{path}: not the manifest of exported adapters ({first_line(error)}); {AGAIN}") from None
     for name, checksum in listed.items():
         file = folder / name
@@ -102,13 +101,13 @@ def verified(folder: Path) -> dict[str, Any]:
             raise PcftError(f"{file}: missing; {AGAIN}")
         if sha256_of(file) != checksum:
             raise PcftError(f"{file}: its SHA-256 is not the one in {manifests.NAME}; {AGAIN}")
-    return dict(about)
+    return about
 
 
 def _plain(folder: Path) -> Adapter:
     """Return the adapter in a folder unless it is one of PEFT's variants that add something else than B A x alpha / r."""
     adapter = adapter_files.read(folder)
-    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    config = read_object(folder / CONFIG)
     if other := [name for name, value in PLAIN.items() if config.get(name) not in (value, None)]:
         raise PcftError(f"{folder / CONFIG}: sets {some(other)}, which is more than plain LoRA and not supported; merge it into the base")
     return adapter

@@ -16,7 +16,7 @@ from pcft import manifests
 from pcft.config.events import before_exchanges
 from pcft.config.experiments import Run, before_the_end
 from pcft.errors import PcftError, first_line, some
-from pcft.files import canonical, sha256_of
+from pcft.files import canonical, read_object, sha256_of
 from pcft.layout import FETCHED
 
 STATE, METRICS = "state.safetensors", "metrics.parquet"
@@ -60,12 +60,9 @@ def settings_of(folder: Path) -> dict[str, Any]:
     """
     path = folder.parent / "settings.json"
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(settings, dict):
-            raise ValueError("not an object")
+        return read_object(path)
     except (OSError, ValueError) as error:
         raise PcftError(f"{path}: not the settings of a run ({first_line(error)}); run Snakemake, which writes them") from None
-    return settings
 
 
 def verify_start(warmup: Path, run: Run, made: Mapping[str, Any]) -> None:

@@ -234,7 +234,7 @@ class Session:
             )
         print(f"base model {self.job.model}, {backbone.head.dtype}, on {self.job.device}, {torch.get_num_threads()} threads", flush=True)
         if training.precision == "auto" and backbone.head.dtype is torch.float32:
-            print(f"{self.job.device} has no instructions for bfloat16: training in float32, which takes longer", flush=True)
+            print(f"{self.job.device} multiplies no faster in bfloat16: training in float32", flush=True)
         return backbone
 
     def _attach(self) -> Adapters:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from pcft.errors import PcftError, first_line
+from pcft.files import read_object
 from pcft.manifests import again
 from pcft.runs import settings_of, verify
 
@@ -69,12 +69,9 @@ def read_cost(run: Path) -> dict[str, Any]:
     """
     path = run / "cost.json"
     try:
-        cost = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(cost, dict):
-            raise ValueError("not an object")
+        return read_object(path)
     except (OSError, ValueError) as error:
         raise PcftError(f"{path}: not a record of costs ({first_line(error)}); {again(run)}") from None
-    return cost
 
 
 def poisoned_in(run: Path) -> tuple[int, ...]:

@@ -90,7 +90,19 @@ def test_not_a_model(tmp_path: Path) -> None:
         backbone.load(tmp_path, length=8, dropout=0, precision="float32", device=CPU)
 
 
-def test_precision() -> None:
+@pytest.mark.parametrize(
+    ("has", "expected"),
+    [
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, torch.bfloat16),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, torch.float32),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": False, "amx_bf16": False}, torch.float32),
+        ({"architecture": "aarch64", "bf16": True}, torch.bfloat16),
+        ({}, torch.float32),
+    ],
+)
+def test_precision(has: dict[str, object], expected: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
     assert backbone.resolve_precision("float32", CPU) is torch.float32
     assert backbone.resolve_precision("bfloat16", CPU) is torch.bfloat16
-    assert backbone.resolve_precision("auto", CPU) in (torch.float32, torch.bfloat16)
+    assert backbone.resolve_precision("auto", CPU) is expected

@@ -55,7 +55,7 @@ class Training:
     gradient_clip: float | None = None
     """Largest norm of one client's gradient; null means no clipping."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Type of the frozen model; auto means bfloat16 where the hardware has it. Adapters are float32 always."""
+    """Type of the frozen model; auto means bfloat16 where the hardware multiplies faster in it. Adapters are float32 always."""
 
 
 @dataclass(frozen=True, kw_only=True)
