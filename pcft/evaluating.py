@@ -35,7 +35,8 @@ def measure(
 
     Returns:
         documents, tokens (all but the first are predicted) and bytes of the text, and for base model and adapters by name: loss (nats per
-        token), perplexity, accuracy, and bits per byte, which is the loss of all tokens in bits over the bytes of the text.
+        token), perplexity, accuracy, and bits per byte: the loss of all predicted
+        tokens, ends of documents among them, in bits, over the bytes of the text.
 
     Raises:
         PcftError: an adapter, text or base model cannot be used; the message names it.
@@ -43,7 +44,7 @@ def measure(
     adapters = [portable.read(folder, model) for folder in folders]
     first = adapters[0]
     _same_base(adapters)
-    length = _length(first, length)
+    length = _length(adapters, length)
     with Tokeniser(first.base, first.end_of_text, seed=0, processes=1) as tokeniser:
         text = given.gathered(files, source, tokeniser)
     given.require(len(text.tokens), 2, ", ".join(map(str, files)), "evaluation")
@@ -85,10 +86,17 @@ def _same_base(adapters: Sequence[Portable]) -> None:
             )
 
 
-def _length(first: Portable, wanted: int | None) -> int:
+def _length(adapters: Sequence[Portable], wanted: int | None) -> int:
     """Return the tokens in a window."""
+    first = adapters[0]
     most = bases.longest(first.base)
     if wanted is None:
+        for other in adapters[1:]:
+            if other.length != first.length:
+                raise PcftError(
+                    f"{other.folder}: was trained in windows of {other.length} tokens, {first.folder} in windows of {first.length}; "
+                    "choose one with --sequence-length, or evaluate them one by one"
+                )
         return first.length if first.about or most is None else min(first.length, most)
     if wanted < 1 or (most is not None and wanted > most):
         raise PcftError(f"--sequence-length is {wanted}; the base model {first.base} takes 1 to {most or 'any number of'} tokens")

@@ -109,12 +109,14 @@ def _card(run: Finished, client: int, base: dict[str, Any], corpus: dict[str, An
         ("SHA-256 of the warm-up", made.get("warmup", bases.NOT_STATED)),
     ]
     parts = [
-        model_cards.front_matter(title, base, base["folder"], texts, dataset=str(corpus["corpus"]), loss=loss, perplexity=perplexity),
+        model_cards.front_matter(title, base, texts, dataset=str(corpus["corpus"]), loss=loss, perplexity=perplexity),
         f"# {title}",
         f"A LoRA adapter for {base['name']}, personalised for one of {run.clients} clients that trained on text of their own and exchanged "
         f"adapters by the strategy `{run.strategy}` ({_strategy(run)}). {_befallen(run, client)}".rstrip(),
         model_cards.scores_section(scores, NOTE),
-        model_cards.text_section(texts, {split: corpus["shards"][shard_name(client, split)] for split in SPLITS}),
+        model_cards.text_section(
+            texts, {split: corpus["shards"][shard_name(client, split)] for split in SPLITS}, run.settings["training"]["tokens"]
+        ),
         model_cards.base_section(base),
         model_cards.loading_section(base, base["folder"]),
         model_cards.licences_section(base, texts),

@@ -106,6 +106,7 @@ def _continued(model: PreTrainedModel, prompts: Tensor, tokens: int, end: int, c
     """Return what follows each row of `prompts` (int64 [rows, t]), int64 [rows, up to `tokens`], filled up with `end`."""
     how = GenerationConfig(max_new_tokens=tokens, do_sample=False, num_beams=1, eos_token_id=end, pad_token_id=end)
     processors = LogitsProcessorList([chosen] if chosen else [])
+    model.generation_config = GenerationConfig()  # what a model's own sets, such as a penalty for repetition, would be added
     found = model.generate(prompts, attention_mask=torch.ones_like(prompts), generation_config=how, logits_processor=processors)
     return torch.as_tensor(found)[:, prompts.shape[1] :]
 

@@ -10,12 +10,18 @@ from tabulate import tabulate
 
 from pcft import __version__, bases, model_cards
 from pcft.config.experiments import Training
-from pcft.config.strategies import Strategy
+from pcft.config.strategies import SOURCES, Strategy
 from pcft.learning import Curve
 
 BASE, AVERAGE, JOINED, ZERO, OWN = "base model", "average of all", "joined", "from zero", "oneself"
 TRUST = ("peer", "trust", "validation loss", "test loss")
 TITLE = "A newcomer's first adapter"
+EVIDENCE = {
+    "shares": "nobody's text",
+    "factors": "how alike the adapters are",
+    "losses": "their losses on the newcomer's validation text",
+    "predictions": "how alike their predictions of that text are",
+}
 
 
 def card(found: dict[str, Any], base: dict[str, Any], licences: Sequence[str], strategy: Strategy, *, warmup: int, seed: int) -> str:
@@ -29,12 +35,14 @@ def card(found: dict[str, Any], base: dict[str, Any], licences: Sequence[str], s
     texts = [model_cards.Kind("of those it trusts", 1.0, ", ".join(licences) or bases.NOT_STATED, bases.NOT_STATED)]
     scores = {name: (one["test_loss"], math.exp(one["test_loss"])) for name, one in found["starts"].items()}
     loss, perplexity = scores[JOINED]
+    trusted = {name for name, one in found["trust"].items() if one["trust"] > 0}
+    clients, own = len(trusted - {OWN}), " and of the newcomer's own" * (OWN in trusted)
     trained = "It has not been trained on the newcomer's text" + (", but for the warm-up of the newcomer's own adapter" if warmup else "")
     parts = [
-        model_cards.front_matter(TITLE, base, base["folder"], texts, dataset="newcomer", loss=loss, perplexity=perplexity),
+        model_cards.front_matter(TITLE, base, texts, dataset="newcomer", loss=loss, perplexity=perplexity),
         f"# {TITLE}",
-        f"A LoRA adapter for {base['name']}: an average of the adapters of {len(found['trust'])} clients, weighted by the trust that the "
-        f"newcomer's validation text gives reason to (`{strategy.trust}`). {trained}.",
+        f"A LoRA adapter for {base['name']}: an average of the adapters of {clients} clients{own}, weighted by trust (`{strategy.trust}`, "
+        f"from {EVIDENCE[SOURCES[strategy.trust].evidence]}). {trained}.",
         model_cards.scores_section(
             scores, "On the newcomer's test text, which set no trust. The best peer is that of the validation text."
         ),
@@ -84,7 +92,7 @@ def _in_words(saved: dict[str, Any]) -> str:
         return f"From zero, {saved['more_than_iterations']} iterations do not reach {start}."
     if saved["iterations"] <= 0:
         return f"Joining saved nothing: {start} is no less than that of the adapter without it."
-    return f"From zero, {start} takes {saved['iterations']} iterations at most, {saved['tokens']} tokens of training: joining saved these."
+    return f"From zero, {start} takes {saved['iterations']} iterations, {saved['tokens']} tokens of training, or less: joining saved these."
 
 
 def _curves(curves: Mapping[str, Curve]) -> str:

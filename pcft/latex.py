@@ -72,6 +72,9 @@ SPECIAL = {
 ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327", "`'^~=u.\"rHvc", strict=True))
 
 
+GUARD = "{}"  # else the end of the row before would take a bracket or an asterisk at the start of the next for its own
+
+
 def escape(text: object) -> str:
     """Return any text as LaTeX that shows it, on one line; signs that LaTeX's own fonts lack are shown by their numbers, as in [U+4E2D]."""
     words = unicodedata.normalize("NFC", " ".join(str(text).split()))
@@ -80,7 +83,7 @@ def escape(text: object) -> str:
 
 def booktabs(header: Sequence[str], rows: Iterable[Sequence[str]], columns: str | None = None) -> str:
     """Return a table whose cells are LaTeX already; `columns` are those of `tabular`, all to the left if left out."""
-    lines = [" & ".join(row) + r" \\" for row in rows]
+    lines = [GUARD * row[0].startswith(("[", "*")) + " & ".join(row) + r" \\" for row in rows]
     body = [r"\toprule", " & ".join(header) + r" \\", r"\midrule", *lines, r"\bottomrule"]
     return "\n".join([rf"\begin{{tabular}}{{{columns or 'l' * len(header)}}}", *body, r"\end{tabular}"])
 

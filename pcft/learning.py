@@ -55,7 +55,7 @@ class Learner:
         self.adapters.initialise(initial, seed=shared_seed if initial == "shared" else seeding.derive(self.seed, "newcomer"))
 
     def learn(self, first: int, last: int, test: Grid, *, interval: int, name: str, keep: int | None = None) -> Curve:
-        """Train from after iteration `first` to `last`; return the loss on test text there, and each `interval` iterations between.
+        """Train from after iteration `first` to `last`; return the loss on test text there, at `keep`, and at multiples of `interval`.
 
         Args:
             name: of the curve, for the progress.
@@ -68,7 +68,7 @@ class Learner:
                 trainer.iterate(iteration)
             if iteration == keep:
                 self.kept = {name: factor.clone() for name, factor in self.adapters.factors().items()}
-            if (iteration - first) % interval == 0 or iteration == last:
+            if iteration in (first, keep, last) or iteration % interval == 0:
                 loss = float(evaluate(self.base, self.adapters, test, tokens_per_pass=self.tokens_per_pass).loss)
                 curve.append((iteration, loss))
                 print(f"{name}, iteration {iteration}/{last}: test loss {loss:.4f}", file=sys.stderr, flush=True)

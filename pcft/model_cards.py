@@ -65,14 +65,12 @@ def _described(origin: Mapping[str, Any]) -> str:
     return ", ".join(parts) or NOT_STATED
 
 
-def front_matter(
-    title: str, base: Mapping[str, Any], place: str, texts: Sequence[Kind], *, dataset: str, loss: float, perplexity: float
-) -> str:
-    """Return the YAML that the hub reads, between its lines of dashes."""
+def front_matter(title: str, base: Mapping[str, Any], texts: Sequence[Kind], *, dataset: str, loss: float, perplexity: float) -> str:
+    """Return the YAML that the hub reads, between its lines of dashes; there a base model has to be one of the hub."""
     licences = sorted({kind.licence for kind in texts}) or [NOT_STATED]
     measured: dict[str, Any] = {"task_type": "text-generation", "dataset_type": dataset, "dataset_name": dataset, "dataset_split": "test"}
     data = ModelCardData(
-        base_model=where(base, place)[0],
+        base_model=base["source"].get("repository"),
         library_name="peft",
         pipeline_tag="text-generation",
         tags=TAGS,
@@ -98,14 +96,15 @@ def base_section(base: Mapping[str, Any]) -> str:
     return f"## Base model\n\n{table(['', ''], rows)}"
 
 
-def text_section(texts: Sequence[Kind], sizes: Mapping[str, Mapping[str, int]]) -> str:
-    """Return what the text was: kinds, shares, origins and licences, and how much there is of each split."""
+def text_section(texts: Sequence[Kind], sizes: Mapping[str, Mapping[str, int]], used: int | None) -> str:
+    """Return what the text was: kinds, shares, origins and licences, how much there is of each split, and how much was used."""
     about = table(
         ["category", "share of training tokens", "licence", "from"],
         [(kind.category, f"{kind.share:.3f}", kind.licence, kind.origin) for kind in texts],
     )
     counts = "; ".join(f"{split}: {size['documents']} documents, {size['tokens']} tokens" for split, size in sizes.items())
-    return f"## Text\n\n{about}\n\n{counts}. No document is in two of these."
+    part = "" if used is None else f" Of the text for training, the first {used} tokens were used; the shares are those of all of it."
+    return f"## Text\n\n{about}\n\n{counts}. No document is in two of these.{part}"
 
 
 def scores_section(scores: Mapping[str, tuple[float, float]], note: str) -> str:

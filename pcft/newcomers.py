@@ -53,8 +53,9 @@ def divide(text: Given) -> Divided:
     order = np.argsort(text.documents.keys, kind="stable")
     ends = np.cumsum(text.documents.lengths[order])
     goal = HELD_OUT * int(ends[-1])
-    test = int(np.searchsorted(ends, goal)) + 1
-    validation = test + int(np.searchsorted(ends[test:] - ends[test - 1], goal)) + 1
+    documents = len(order)  # at least one is left for each
+    test = min(int(np.searchsorted(ends, goal)) + 1, documents - 2)
+    validation = min(test + int(np.searchsorted(ends[test:] - ends[test - 1], goal)) + 1, documents - 1)
     train, held, reported = (text.take(part) for part in (order[validation:], order[test:validation], order[:test]))
     return Divided(train, held, reported)
 

@@ -14,7 +14,20 @@ from pcft.config.experiments import Training
 from pcft.errors import PcftError, first_line, some
 from pcft.files import read_object, sha256_of
 
-PLAIN = {"use_rslora": False, "use_dora": False, "rank_pattern": {}, "alpha_pattern": {}, "bias": "none", "modules_to_save": None}
+PLAIN = {
+    "use_rslora": False,
+    "use_dora": False,
+    "use_qalora": False,
+    "rank_pattern": {},
+    "alpha_pattern": {},
+    "bias": "none",
+    "lora_bias": False,
+    "modules_to_save": None,
+    "layer_replication": None,
+    "alora_invocation_tokens": None,
+    "trainable_token_indices": None,
+}
+CHANGES_BASE = ("pissa", "corda", "olora", "mica", "loftq", "lora_ga")  # initialisations by which PEFT changes the base's weights
 AGAIN = "export the adapters again"
 
 
@@ -108,6 +121,11 @@ def _plain(folder: Path) -> Adapter:
     """Return the adapter in a folder unless it is one of PEFT's variants that add something else than B A x alpha / r."""
     adapter = adapter_files.read(folder)
     config = read_object(folder / CONFIG)
+    if str(initial := config.get("init_lora_weights")).lower().startswith(CHANGES_BASE):
+        raise PcftError(
+            f"{folder / CONFIG}: init_lora_weights {initial} goes with a changed base model and is not supported; save it with PEFT's "
+            "path_initial_model_for_weight_conversion, which makes it plain LoRA"
+        )
     if other := [name for name, value in PLAIN.items() if config.get(name) not in (value, None)]:
         raise PcftError(f"{folder / CONFIG}: sets {some(other)}, which is more than plain LoRA and not supported; merge it into the base")
     return adapter

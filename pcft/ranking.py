@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,16 @@ from pcft.latex import booktabs, escape
 from pcft.statistics import Estimate, by_seed, estimate, holm, last, p_value, poisoned_in, read_records, shortfall
 
 LEVEL = 0.05
+ENOUGH = 5  # seeds, from which on a caption does not warn that they are few
 CAPTION = (
-    "Test perplexity after the last iteration, means over clients and {seeds}. Bold: the best of a row. "
+    "Test perplexity after the last iteration, means over clients and {seeds}. Bold: the best of a row, by seeds that all have. "
     "{underlined}{missing} Experiments have texts and models of their own, so that numbers of different rows do not compare."
 )
 UNDERLINED = (
     "Underlined: not significantly worse than the best, by a two-sided t-test of the loss, paired by seed, at the level of 5 %, "
-    "with Holm's correction for the comparisons of a row."
+    "with Holm's correction for all pairs of a row, since the best was chosen by the same losses."
 )
+FEW = "With so few seeds hardly any difference is significant: what is underlined may well be worse."
 NOT_UNDERLINED = "Nothing is underlined, since what is not significantly worse than the best takes two seeds or more to tell."
 
 
@@ -33,10 +36,12 @@ class Cell:
 
     Attributes:
         seeds: how many.
-        best: whether its mean perplexity is the lowest of the row.
+        best: whether its mean perplexity is the lowest of the row, over seeds that all strategies with results have; if there are none,
+            over each one's own.
         pairs: seeds that the best strategy has as well.
         difference: of the loss to the best strategy's, mean over these seeds.
-        p, corrected: p value of that difference before and after Holm's correction; NaN with fewer than two pairs.
+        p, corrected: p value of that difference before and after Holm's correction, which is for all pairs of strategies in the row;
+            NaN with fewer than two pairs.
     """
 
     perplexity: Estimate
@@ -57,13 +62,13 @@ class Cell:
 def compare(final: pd.DataFrame) -> dict[str, Cell]:
     """Return what each strategy achieved, from an experiment's rows of test text at the last iteration."""
     losses, perplexities = by_seed(final, "loss"), by_seed(final, "perplexity")
-    means = perplexities.mean()
-    best = str(means.idxmin()) if np.isfinite(means).any() else None
-    others = [str(name) for name in losses if name != best]
+    best = _best(perplexities)
     gaps = {name: (losses[name] - losses[best]).dropna() if best else pd.Series(dtype=float) for name in map(str, losses)}
-    found = {name: p_value(gaps[name]) for name in others}
-    tested = [name for name in others if not np.isnan(found[name])]
-    corrected = dict(zip(tested, holm([found[name] for name in tested]), strict=True))
+    tests: dict[frozenset[str | None], float] = {
+        frozenset((a, b)): p_value((losses[a] - losses[b]).dropna()) for a, b in combinations(map(str, losses), 2)
+    }
+    found = {pair: p for pair, p in tests.items() if not np.isnan(p)}
+    corrected = dict(zip(found, holm(list(found.values())), strict=True))
     return {
         name: Cell(
             perplexity=estimate(perplexities[name].dropna()),
@@ -72,11 +77,18 @@ def compare(final: pd.DataFrame) -> dict[str, Cell]:
             best=name == best,
             pairs=len(gaps[name]),
             difference=float(gaps[name].mean()) if len(gaps[name]) else float("nan"),
-            p=found.get(name, float("nan")),
-            corrected=corrected.get(name, float("nan")),
+            p=found.get(frozenset((name, best)), float("nan")),
+            corrected=corrected.get(frozenset((name, best)), float("nan")),
         )
         for name in map(str, losses)
     }
+
+
+def _best(perplexities: pd.DataFrame) -> str | None:
+    """Return the strategy with the lowest mean; None if all runs failed."""
+    usable = perplexities[[name for name, mean in perplexities.mean().items() if np.isfinite(mean)]]
+    shared = usable.dropna()
+    return str((usable if shared.empty else shared).mean().idxmin()) if len(usable.columns) else None
 
 
 def build(job: RankingJob, results: Path, output: Path) -> None:
@@ -89,9 +101,10 @@ def build(job: RankingJob, results: Path, output: Path) -> None:
     strategies = list(dict.fromkeys(name for row in table.values() for name in row))
     cells = [cell for row in table.values() for cell in row.values()]
     most, found = max(cell.seeds for cell in cells), sum(len(entry.runs) for entry in job.entries)
+    pairs = max((cell.pairs for cell in cells if not cell.best), default=0)
     note = CAPTION.format(
         seeds=f"up to {most} seeds (± is the 95 % interval)" if most > 1 else "one seed",
-        underlined=UNDERLINED if any(cell.pairs > 1 for cell in cells if not cell.best) else NOT_UNDERLINED,
+        underlined=NOT_UNDERLINED if pairs < 2 else f"{UNDERLINED} {FEW}" if pairs < ENOUGH else UNDERLINED,
         missing=f" {lacking}" if (lacking := shortfall(job.missing, found)) else "",
     )
     header = ["experiment", *strategies]
@@ -147,7 +160,7 @@ def _numbers(table: dict[str, dict[str, Cell]]) -> str:
             "difference_to_best": cell.difference,
             "p": cell.p,
             "p_corrected": cell.corrected,
-            "not_significantly_worse": cell.best or cell.underlined,
+            "not_significantly_worse": True if cell.best else cell.underlined if cell.pairs > 1 else None,
         }
         for experiment, row in table.items()
         for name, cell in row.items()

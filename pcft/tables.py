@@ -72,8 +72,8 @@ def build(runs: Sequence[Path], output: Path, missing: Sequence[str] = ()) -> No
     table = summary(metrics) | {name: {} for name in _without_runs(runs, missing)}
     seeds = {name: metrics.loc[metrics["strategy"] == name, "seed"].nunique() for name in table}
     rows = [[name, *("" if row.get(column) is None else str(row[column]) for column in COLUMNS)] for name, row in table.items()]
-    most = max(seeds.values())
-    note = CAPTION.format(seeds=f"{most} seeds (± is the 95 % interval)" if most > 1 else "one seed")
+    most, few = max(seeds.values()), min(count for count in seeds.values() if count)
+    note = CAPTION.format(seeds=f"{'up to ' * (few < most)}{most} seeds (± is the 95 % interval)" if most > 1 else "one seed")
     note = f"{note} {shortfall(missing, len(runs))}".rstrip()
     header = ["strategy", *COLUMNS]
     write_text(output.with_name(f"{output.name}.csv"), _numbers(table, seeds))

@@ -104,7 +104,9 @@ def add(command: Command) -> None:
     _add_common(sub)
 
     sub = command("evaluate", _evaluate, "Score adapters and their base model on any text.", writes=False)
-    sub.add_argument("--adapter", type=Path, nargs="+", required=True, help="folders of adapters: exported, within a run, or PEFT's own")
+    sub.add_argument(
+        "--adapter", type=Path, action="extend", nargs="+", required=True, help="folders of adapters: exported, within a run, or PEFT's own"
+    )
     _add_text(sub)
     sub.add_argument("--sequence-length", type=int, help="tokens in a window; without it, as in training")
     _add_model(sub)
@@ -133,7 +135,7 @@ def add(command: Command) -> None:
 
 def _add_text(sub: argparse.ArgumentParser) -> None:
     what = "files of text: plain, json, jsonl, csv, parquet by their endings, or a corpus's shards"
-    sub.add_argument("--text", type=Path, nargs="+", required=True, help=what)
+    sub.add_argument("--text", type=Path, action="extend", nargs="+", required=True, help=what)
     sub.add_argument("--field", default="text", help="field or column that holds the text (text)")
     sub.add_argument("--document", choices=("file", "paragraph", "line"), default="file", help="what a document is in plain text (file)")
 

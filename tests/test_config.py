@@ -202,6 +202,14 @@ def test_all_mistakes_at_once(tiny_config: dict[str, Any]) -> None:
     assert len(messages(tiny_config)) == 3
 
 
+def test_noise_before_anything_is_learnt(tiny_config: dict[str, Any]) -> None:
+    put(tiny_config, "experiments.main.exchange.warmup", 0)
+    load(tiny_config, "my.yaml")
+    put(tiny_config, "experiments.main.events", {"privacy": {"epsilon": 1.0, "clip": 1.0}})
+    (found,) = messages(tiny_config)
+    assert "exchange.warmup is 0, so that with events.privacy noise is sent before anything is learnt; make it at least 1" in found
+
+
 def test_names_that_meet(tiny_config: dict[str, Any]) -> None:
     put(tiny_config, "corpora.places-small", PLACES)
     put(tiny_config, "models.small-tiny", {"folder": "x"})

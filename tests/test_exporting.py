@@ -89,7 +89,7 @@ def test_cards(run: Path, tmp_path: Path) -> None:
     index = (tmp_path / "out/README.md").read_text()
     for client, (category, licence) in enumerate([("sea", r"CC BY-SA \| 4.0"), ("wood", "not stated"), ("city", "not stated")]):
         card = ModelCard.load(tmp_path / f"out/client=0{client}/README.md")
-        assert card.data.base_model == "../../results/models/tiny"
+        assert card.data.base_model is None  # the hub would look for one of that name
         assert (card.data.library_name, card.data.license) == ("peft", "other")
         assert card.data.license_name == f"base model: MIT; text: {licence}".replace("\\", "")
         assert card.data.eval_results is not None
@@ -125,6 +125,13 @@ def test_a_base_model_on_the_hub() -> None:
     base = {"source": {"repository": "openai-community/gpt2", "revision": "607a30d"}}
     assert model_cards.where(base, "../../gpt2") == ("openai-community/gpt2", "607a30d")
     assert 'from_pretrained(base, revision="607a30d")' in model_cards.loading_section(base, "../../gpt2")
+    card = model_cards.front_matter("t", {**base, "licence": "MIT"}, [], dataset="d", loss=1.0, perplexity=2.7)
+    assert "\nbase_model: openai-community/gpt2\n" in card
+
+
+def test_text_that_was_not_used_is_told() -> None:
+    text = model_cards.text_section([], {"train": {"documents": 3, "tokens": 400}}, 256)
+    assert text.endswith("Of the text for training, the first 256 tokens were used; the shares are those of all of it.")
 
 
 def test_poisoned_clients_are_named(run: Path, tmp_path: Path) -> None:

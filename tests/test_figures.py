@@ -16,7 +16,7 @@ from pcft.drawing.data import COLOURS, OTHERS, Data, colour, line
 from pcft.drawing.gains import UNTRAINED, gains_of
 from pcft.drawing.layout import thinned
 from pcft.drawing.mixtures import mixture
-from pcft.drawing.trusting import _constant, parts_of
+from pcft.drawing.trusting import _constant, parts_of, pooled
 from pcft.figures import CORPUS_FIGURES, FIGURES, style
 from pcft.files import write_json
 from tests.conftest import write_run
@@ -325,3 +325,23 @@ def test_the_texts_of_the_first_clients_are_compared() -> None:
     assert (shown[:25, 25:] == 1).all()
     assert matrix.get_xlabel() == "of the first 50"
     plt.close(figure)
+
+
+def test_trust_of_many_is_shown_by_groups() -> None:
+    """A thousand clients in fifty groups of twenty: what each gives to a group, mean over the group's clients that were there."""
+    ring = (np.eye(1000) + np.roll(np.eye(1000), 20, axis=1)) / 2
+    ring[:5] = np.nan  # absent
+    groups = pooled(ring)
+    np.testing.assert_allclose(groups, (np.eye(50) + np.roll(np.eye(50), 1, axis=1)) / 2)
+    assert pooled(np.eye(7)).tolist() == np.eye(7).tolist()
+    ring[:20] = np.nan
+    assert np.isnan(pooled(ring)[0]).all()
+
+
+def test_perplexities_far_apart_are_shown_by_powers_of_ten(data: Data) -> None:
+    these = (data.metrics["split"] == "test") & (data.metrics["strategy"] == "local")
+    data.metrics.loc[these, "perplexity"] = 3.0
+    data.metrics.loc[these & (data.metrics["client"] == 0), "perplexity"] = 0.1
+    (axis,) = build_all(data, "final-perplexity").axes
+    assert axis.get_yscale() == "log"
+    assert 0 < axis.get_ylim()[0] < 0.1

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import peft
 import pytest
 import torch
+from transformers import GenerationConfig
 
 from pcft import adapter_files, generating, portable
 from pcft.__main__ import main
@@ -53,6 +55,14 @@ def test_greedy_text_is_that_of_peft(adapters: dict[str, Portable], kind: str) -
         assert found[name]["tokens"] == expected
         texts.add(found[name]["text"])
     assert len(texts) == 3
+
+
+def test_the_models_own_ways_of_generating_are_left_out(adapters: dict[str, Portable], tmp_path: Path) -> None:
+    """The likeliest token is taken each time, also of a model that brings a penalty for repetition."""
+    base = shutil.copytree(adapters["a"].base, tmp_path / "base")
+    GenerationConfig(repetition_penalty=50.0).save_pretrained(base)
+    here = {name: dataclasses.replace(one, base=base) for name, one in adapters.items()}
+    assert write(here)["written"] == write(adapters)["written"]
 
 
 def test_draws_of_one_do_not_depend_on_the_others(adapters: dict[str, Portable]) -> None:

@@ -145,6 +145,22 @@ def test_documents_decide_how_they_are_divided(exported: Path, text: list[Path],
     assert len({name for part, _ in parts for name in getattr(one, part).documents.names.tolist()}) == 20
 
 
+@pytest.mark.parametrize("longest", range(3))
+def test_each_part_has_a_document(exported: Path, tmp_path: Path, longest: int) -> None:
+    """However the tokens are spread over three."""
+    lines = [line * (40 if i == longest else 1) for i, line in enumerate(["wood oak. ", "sea salt. ", "city bus. "])]
+    (tmp_path / "text.txt").write_text("\n".join(lines))
+    parts = divided(exported, [tmp_path / "text.txt"])
+    assert [len(part.documents) for part in (parts.train, parts.validation, parts.test)] == [1, 1, 1]
+
+
+def test_both_curves_have_the_same_iterations(exported: Path, text: list[Path], tmp_path: Path) -> None:
+    """From the warm-up on, also if that is between two looks."""
+    curves = joining(exported, text, tmp_path / "new", warmup=1, iterations=4, interval=2)["curves"]
+    assert [iteration for iteration, _ in curves["from zero"]] == [0, 1, 2, 4]
+    assert [iteration for iteration, _ in curves["joined"]] == [1, 2, 4]
+
+
 def test_what_joining_saves(exported: Path, text: list[Path], tmp_path: Path) -> None:
     found = joining(exported, text, tmp_path / "new", iterations=6, interval=2)
     zero, start = dict(found["curves"]["from zero"]), dict(found["curves"]["joined"])
@@ -162,7 +178,7 @@ def test_what_joining_saves(exported: Path, text: list[Path], tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("zero", "warmup", "reached", "words"),
     [
-        ([5.0, 4.0, 3.0], 0, 2, "takes 2 iterations at most, 64 tokens of training"),
+        ([5.0, 4.0, 3.0], 0, 2, "takes 2 iterations, 64 tokens of training, or less"),
         ([5.0, 4.5, 4.0], 0, None, "2 iterations do not reach"),
         ([5.0, 3.4, 3.0], 1, 1, "saved nothing"),
     ],

@@ -36,6 +36,13 @@ def test_a_table() -> None:
 
 
 @needs_tex
+def test_a_row_may_begin_with_a_bracket(tmp_path: Path) -> None:
+    """Which TeX would take for an argument of the line's end before it."""
+    table = booktabs(["name", "b"], [[escape("[deleted]"), "1"], [escape("中"), "2"], ["*", "3"]])
+    assert typeset(table, tmp_path).is_file()
+
+
+@needs_tex
 @pytest.mark.parametrize("encoding", ["OT1", "T1"])
 def test_all_that_is_let_through_can_be_set(tmp_path: Path, encoding: str) -> None:
     """Every special sign, each letter with each accent that Unicode has it with, and whatever else may come."""

@@ -21,6 +21,7 @@ from tests.tex import needs_tex, typeset
 GAPS = {"best": [0, 0, 0], "near": [0.1, 0.1, 0.4], "doubtful": [0.2, 0.3, 0.4], "far": [1.0, 1.1, 0.9]}
 # With two degrees of freedom, p = 1 - t / √(t² + 2); t is the mean over its error: 2, 3√3, 10√3.
 P = {name: 1 - t / math.sqrt(t * t + 2) for name, t in (("near", 2), ("doubtful", 3 * math.sqrt(3)), ("far", 10 * math.sqrt(3)))}
+NEAR_FAR, DOUBTFUL_FAR = (1 - t / math.sqrt(t * t + 2) for t in (0.8 / math.sqrt(0.07 / 3), 7))  # pairs without the best
 
 
 def final(gaps: dict[str, list[float]], base: float = 2.0) -> pd.DataFrame:
@@ -50,13 +51,13 @@ def test_holm_by_hand() -> None:
 
 
 def test_what_is_underlined() -> None:
-    """`doubtful` is worse at 5 % by itself (p = 0.035), but not among three comparisons."""
+    """`doubtful` is worse at 5 % by itself (p = 0.035), but not among the six pairs, of which `far`'s are the surest."""
     cells = compare(final(GAPS))
     assert [name for name, cell in cells.items() if cell.best] == ["best"]
     assert {name: cells[name].p for name in P} == pytest.approx(P)
-    assert cells["far"].corrected == pytest.approx(3 * P["far"])
-    assert cells["doubtful"].corrected == pytest.approx(2 * P["doubtful"])
-    assert P["doubtful"] < 0.05 < 2 * P["doubtful"]
+    assert cells["far"].corrected == pytest.approx(6 * P["far"])
+    assert cells["doubtful"].corrected == pytest.approx(4 * NEAR_FAR)  # which is more than 3 * P["doubtful"], with the smaller p value
+    assert P["doubtful"] < 0.05 < 4 * NEAR_FAR
     assert [name for name, cell in cells.items() if cell.underlined] == ["near", "doubtful"]
     assert cells["near"].difference == pytest.approx(0.2)
 
@@ -66,8 +67,18 @@ def test_pairs_are_seeds_that_both_have() -> None:
     cells = compare(rows[(rows["strategy"] != "near") | (rows["seed"] == 2)])
     assert (cells["near"].seeds, cells["near"].pairs) == (1, 1)
     assert not cells["near"].underlined
-    assert cells["doubtful"].corrected == pytest.approx(P["doubtful"])  # one of two comparisons, the larger p value
+    assert cells["doubtful"].corrected == pytest.approx(2 * DOUBTFUL_FAR)  # the largest p value of three is not corrected under this one
     assert not cells["doubtful"].underlined
+
+
+def test_the_best_is_chosen_on_seeds_that_all_have() -> None:
+    """`good` has by far the lowest mean of its own seeds, thanks to one that the other lacks; on the other two it is worse."""
+    rows = final({"good": [0.2, 0.2, -1.0], "better": [0.0, 0.1, 0.0]})
+    alone = rows[(rows["strategy"] == "good") | (rows["seed"] < 2)]
+    assert [name for name, cell in compare(alone).items() if cell.best] == ["better"]
+    assert [name for name, cell in compare(rows).items() if cell.best] == ["good"]
+    apart = rows[(rows["strategy"] == "good") == (rows["seed"] == 2)]  # no seed in common: each by its own
+    assert [name for name, cell in compare(apart).items() if cell.best] == ["good"]
 
 
 @pytest.mark.parametrize("failed", [float("nan"), float("inf"), 700.0])
@@ -95,13 +106,14 @@ def test_files(tmp_path: Path) -> None:
     ranking.build(job(tmp_path), tmp_path, tmp_path / "perplexity")
     numbers = pd.read_csv(tmp_path / "perplexity.csv").set_index(["experiment", "strategy"])
     assert len(numbers) == 6
-    assert numbers.loc[("one_of-two", "doubtful"), "p_corrected"] == pytest.approx(2 * P["doubtful"], rel=1e-4)
+    assert numbers.loc[("one_of-two", "doubtful"), "p_corrected"] == pytest.approx(4 * NEAR_FAR, rel=1e-4)
     assert numbers.loc[("two", "far"), "p_corrected"] == pytest.approx(P["far"], rel=1e-4)  # alone in its row
     assert numbers["not_significantly_worse"].tolist() == [True, True, True, False, True, False]
     markdown = (tmp_path / "perplexity.md").read_text().splitlines()
     assert re.fullmatch(r"\| two +\| \*\*7\.77\*\* ± 0\.97 +\| +\| +\| 21\.17 ± 4\.66 \|", markdown[3]), markdown[3]
     assert "<u>" in markdown[2]
     assert "Holm" in markdown[-1]
+    assert "hardly any difference is significant" in markdown[-1]
     latex = (tmp_path / "perplexity.tex").read_text()
     assert r"one\_of-two & \textbf{7.77} $\pm$ 0.97 & \underline{9.64} $\pm$" in latex
 
@@ -113,7 +125,9 @@ def test_one_seed(tmp_path: Path) -> None:
     assert "±" not in markdown
     assert "<u>" not in markdown
     assert "Nothing is underlined" in markdown
-    assert pd.read_csv(tmp_path / "perplexity.csv")["p"].isna().all()
+    numbers = pd.read_csv(tmp_path / "perplexity.csv")
+    assert numbers["p"].isna().all()
+    assert numbers.loc[~numbers["best"], "not_significantly_worse"].isna().all()  # not tested
 
 
 def test_missing_runs_are_named(tmp_path: Path) -> None:

@@ -200,6 +200,10 @@ def _training(place: str, experiment: Experiment, problems: Problems) -> None:
     problems.at_least(1, exchange.interval, f"{place}.exchange.interval")
     if exchange.warmup >= training.iterations:
         problems.add(f"{place}.exchange.warmup", f"is {exchange.warmup}; it must be under training.iterations, {training.iterations}")
+    if exchange.warmup == 0 and experiment.events.privacy is not None:
+        problems.add(
+            f"{place}.exchange.warmup", "is 0, so that with events.privacy noise is sent before anything is learnt; make it at least 1"
+        )
     if exchange.interval > training.iterations:
         problems.add(f"{place}.exchange.interval", f"is {exchange.interval}, longer than training.iterations, {training.iterations}")
 

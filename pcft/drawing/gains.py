@@ -138,7 +138,7 @@ def topologies(data: Data, look: Figures) -> Figure:
     rein_in_gains(top)
     top.axhline(0, color="0.3", linewidth=0.6)
     top.set_ylabel(gain_label(over))
-    bottom.set(ylabel="effective number\nof peers", ylim=(0, None))
+    bottom.set(ylabel="effective number\nof peers", ylim=(0, 1.1 * bottom.dataLim.y1))
     return figure
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -16,6 +17,7 @@ from pcft.drawing.trusting import draw_matrices
 from pcft.statistics import by_seed, last
 
 LEAST = 0.02  # nats a token that a figure of differences spans
+WIDE = 20  # times the lowest perplexity, beyond which a figure has powers of ten
 
 
 def learning_curves(data: Data, look: Figures) -> Figure:
@@ -73,7 +75,7 @@ def final_perplexity(data: Data, look: Figures) -> Figure:
         turned: dict[str, Any] = {"rotation": 90 if tight else 0, "ha": "center", "va": "bottom"}
         axis.text(x, 1.02, mean, transform=axis.get_xaxis_transform(), fontsize="small", **turned)
     names_below(axis, data.strategies, look, 0.82 * look.width)
-    rein_in(axis)
+    _bounds(axis, final)
     axis.set_ylabel("test perplexity")
     shown = [name for i, name in enumerate(data.categories) if i in kinds.values()]
     handles = [
@@ -85,6 +87,19 @@ def final_perplexity(data: Data, look: Figures) -> Figure:
     if len(shown) <= len(MARKERS):
         legend(figure, handles, shown, look, title)
     return figure
+
+
+def _bounds(axis: Axes, final: pd.DataFrame) -> None:
+    """Show perplexities up to ten times the lowest median of a strategy, by powers of ten where they lie far apart."""
+    values = final[np.isfinite(final["perplexity"])]
+    limit = OFF_SCALE * float(values.groupby("strategy")["perplexity"].median().min()) if len(values) else None
+    rein_in(axis, limit=limit)
+    low, high = values["perplexity"].min(), min(values["perplexity"].max(), limit or np.inf)
+    if high > WIDE * low:
+        top = axis.get_ylim()[1]
+        axis.set_yscale("log")
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.set_ylim(0.8 * low, top)
 
 
 def cross_losses(data: Data, look: Figures) -> Figure:

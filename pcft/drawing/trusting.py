@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pcft.config.figures import Figures
 from pcft.drawing.data import Data, line
@@ -18,19 +19,38 @@ from pcft.drawing.layout import BESIDE, LETTER, X_SMALL, legend, panels, thinned
 MOST = 6  # exchanges in a figure
 CHANGE = 1e-6  # of trust that can be seen
 FEW = 50  # clients: of more, hardly one trusts all
+MANY = 100  # clients: of more, a cell is a group's trust in a group
+GROUPS = 50
 PARTS = ("oneself", "same category", "others")
 
 
 def trust_matrices(data: Data, look: Figures) -> Figure:
     """Trust at the last exchange by strategy, mean over seeds, on one colour scale; clients sorted by category."""
-    matrices = {name: _trust(data, name, data.trust["iteration"].max()) for name in data.strategies}
-    return draw_matrices(matrices, data.labels, look, "trust of client (row)\nin peer (column)", **_scale(data))
+    matrices = {name: pooled(_trust(data, name, data.trust["iteration"].max())) for name in data.strategies}
+    starts, meaning = _starts(len(data.labels)), "trust of client (row)\nin peer (column)"
+    if len(starts) < len(data.labels):
+        meaning = f"trust of a client (row) in\npeers (column), by groups of {len(data.labels) // len(starts)}"
+    return draw_matrices(matrices, [data.labels[start] for start in starts], look, meaning, **_scale(data))
 
 
 def _scale(data: Data) -> dict[str, Any]:
     """Return the colours of trust: from none to all of it; of many clients, to each of whom little can be given, by powers of ten."""
-    clients = len(data.shares)
-    return {"norm": LogNorm(0.1 / clients, 1, clip=True), "vmin": None, "vmax": None} if clients > FEW else {}
+    cells = len(_starts(len(data.shares)))
+    return {"norm": LogNorm(0.1 / cells, 1, clip=True), "vmin": None, "vmax": None} if len(data.shares) > FEW else {}
+
+
+def _starts(clients: int) -> np.ndarray:
+    """Return where groups of about the same size start, at most so many that a figure shows them; up to `MANY` clients are one each."""
+    return np.arange(clients) if clients <= MANY else np.linspace(0, clients, GROUPS, endpoint=False).astype(int)
+
+
+def pooled(trust: np.ndarray) -> np.ndarray:
+    """Return trust [N, N] by groups, [G, G]: what a group's clients give to all of a group, mean over those who took part."""
+    starts = _starts(len(trust))
+    there = ~np.isnan(trust).any(axis=1)
+    given = np.add.reduceat(np.add.reduceat(np.where(there[:, None], trust, 0.0), starts, axis=0), starts, axis=1)
+    present = np.add.reduceat(there.astype(float), starts)
+    return np.asarray(given / np.where(present > 0, present, np.nan)[:, None])
 
 
 def trust_history(data: Data, look: Figures, iterations: Sequence[int] = ()) -> Figure:
@@ -49,8 +69,8 @@ def trust_history(data: Data, look: Figures, iterations: Sequence[int] = ()) -> 
     figure, axes = plt.subplots(len(names), len(shown) + 1, squeeze=False, figsize=size, sharex=True, sharey=True)
     for row, name in zip(axes, names, strict=True):
         for axis, iteration in zip(row, shown, strict=False):
-            image = draw_matrix(axis, _trust(data, name, iteration), **_scale(data))
-        draw_matrix(row[-1], data.oracle[np.ix_(data.order, data.order)], **_scale(data))
+            image = draw_matrix(axis, pooled(_trust(data, name, iteration)), **_scale(data))
+        draw_matrix(row[-1], pooled(data.oracle[np.ix_(data.order, data.order)]), **_scale(data))
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
     for axis, title in zip(axes[0], [*map(str, shown), "oracle"], strict=True):
         axis.set_title(title, fontsize="small")
@@ -74,6 +94,7 @@ def trust_parts(data: Data, look: Figures) -> Figure:
         else:
             axis.set_title(f"in {part}")
             axis.set_xlabel("iteration")
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     if look.width < BESIDE:
         axes[-1].set_xlabel("iteration")
         figure.supylabel("trust in", fontsize="medium")
@@ -109,8 +130,12 @@ def peers(data: Data, look: Figures) -> Figure:
         for axis, column in ((top, "effective_peers"), (bottom, "distance_to_oracle")):
             axis.plot(rows.index, rows[column], **line(name, data.strategies), label=name, marker="o", markersize=2.5)
     largest = there["effective_peers"].max() if len(data.shares) > FEW else len(data.shares)
-    top.set(ylabel="effective number of peers", ylim=(0.8, 1.03 * largest))
+    if largest > MANY:  # strategies that look at few would all lie at the edge
+        top.set_yscale("log")
+        top.yaxis.set_major_formatter("{x:g}")
+    top.set(ylabel="effective number of peers", ylim=(0.8, (1.3 if largest > MANY else 1.03) * largest))
     bottom.set(ylabel="distance to oracle", xlabel="iteration", ylim=(-0.03, 1.03))
+    bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
     if look.width >= BESIDE:
         top.set_xlabel("iteration")
     legend(figure, *top.get_legend_handles_labels(), look)
