@@ -16,9 +16,10 @@ from pcft.config.strategies import SOURCES
 START = 5  # minutes to import libraries, read shards and write results, on a slow file system too
 MARGIN = 1.5  # time asked for, over that by the declared rate
 FORWARD = 0.5  # of the time of a token that is trained on takes one that is only evaluated
-# Megabytes, rounded up from what benchmarks.training measures with SmolLM2-135M, which holds more a token than GPT-2.
-PROCESS = 2000  # libraries, weights and their layouts
-TOKEN = 1.2  # of a pass
+# Megabytes, rounded up from what benchmarks.training and the default experiment hold with SmolLM2-135M, which takes more a token than
+# GPT-2, in float32, which takes more than bfloat16: whether a job will train on a CPU, and in which of them, is not known here.
+PROCESS = 3000  # libraries, weights and their layouts, evaluation
+TOKEN = 2.2  # of a pass
 EVERY, ONE = 8, 1  # of a client's adapter, a rank: on every linear module, and on one kind of them
 
 
