@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -65,7 +66,6 @@ def cross_losses(
     *,
     tokens_per_pass: int,
     looked: Tensor | None = None,
-    own: Tensor | None = None,
 ) -> Tensor:
     """Return the loss of client who[j]'s adapter on text i at [i, j], float64 [n, n], NaN where nobody looks.
 
@@ -76,14 +76,10 @@ def cross_losses(
         texts: of n clients.
         who: numbers of these clients, int64 [n].
         looked: whose adapters are to be read on text i, bool [n, n]; everybody's, if left out.
-        own: the losses of their own adapters, float64 [n], where these are known: one pass less.
     """
     n = len(who)
-    wanted = torch.ones(n, n, dtype=torch.bool) if looked is None else looked.clone()
+    wanted = torch.ones(n, n, dtype=torch.bool) if looked is None else looked
     losses = torch.full((n, n), NOT_LOOKED_AT, dtype=torch.float64)
-    if own is not None:
-        losses.diagonal().copy_(own)
-        wanted.fill_diagonal_(False)
     after = (torch.arange(n) - torch.arange(n)[:, None]) % n  # how far a column is from the row's own
     order, count = after.masked_fill(~wanted, n).argsort(1), wanted.sum(1)
     for turn in range(int(count.max())):
@@ -91,6 +87,33 @@ def cross_losses(
         columns, part = order[rows, turn], texts if len(rows) == n else texts.of(rows)
         losses[rows, columns] = evaluate(backbone, adapters, part, tokens_per_pass=tokens_per_pass, served=who[columns]).loss
     return losses
+
+
+def cross_table(
+    backbone: Backbone, adapters: Adapters, texts: Grid, who: Tensor, own: Tensor, *, tokens_per_pass: int
+) -> tuple[Tensor, Tensor]:
+    """Return `cross_losses` of all with all, and the tokens of each text that were read for it, int64 [n].
+
+    Adapters that are the same bit for bit, as where all trust alike in the last exchange, are read once; `own` losses, float64 [n],
+    are not measured again.
+    """
+    first = _first_alike(adapters, who)
+    alike = first[:, None] == first
+    looked = torch.zeros_like(alike)
+    looked[:, first] = True
+    looked &= ~alike
+    losses = cross_losses(backbone, adapters, texts, who, tokens_per_pass=tokens_per_pass, looked=looked)
+    return torch.where(alike, own[:, None], losses[:, first]), texts.tokens.cpu() * looked.sum(1)
+
+
+def _first_alike(adapters: Adapters, who: Tensor) -> Tensor:
+    """Return for each in `who` the place of the first whose adapter has the same bits, int64 [n]."""
+    sums = [hashlib.blake2b() for _ in who]
+    for factor in adapters.parameters():
+        for one, values in zip(sums, factor.data[who].cpu().numpy(), strict=True):
+            one.update(values.data)
+    digests = [one.digest() for one in sums]
+    return torch.tensor([digests.index(digest) for digest in digests])
 
 
 @torch.no_grad()

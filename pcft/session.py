@@ -22,7 +22,7 @@ from pcft.config.compute import Compute
 from pcft.config.experiments import Run
 from pcft.config.strategies import Strategy
 from pcft.errors import PcftError
-from pcft.evaluation import cross_losses, evaluate
+from pcft.evaluation import cross_table, evaluate
 from pcft.events import Events, noise_multiplier, noise_text
 from pcft.exchange import Exchange, due
 from pcft.files import write_json
@@ -290,8 +290,8 @@ class Session:
         with self.ledger.phase("evaluate"), interruptible():
             who = torch.arange(min(self.clients, self.run.evaluation.cross_clients))
             texts, own = self.grids["test"].of(who), self.last["test"][who]
-            losses = cross_losses(self.backbone, self.adapters, texts, who, tokens_per_pass=self.job.tokens_per_pass, own=own)
-        self.ledger.tokens["evaluate"] += int(texts.tokens.sum()) * (len(who) - 1)
+            losses, read = cross_table(self.backbone, self.adapters, texts, who, own, tokens_per_pass=self.job.tokens_per_pass)
+        self.ledger.tokens["evaluate"] += int(read.sum())
         self.records.crossed(losses)
 
     def write_adapters(self) -> list[str]:

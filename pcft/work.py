@@ -29,7 +29,7 @@ def windows(tokens: int, length: int) -> int:
 
 
 def tokens_of(run: Run, corpus: Corpus) -> Counter[str]:
-    """Return the tokens that all clients pass through the model in one call of `warmup` (no strategy) or `finetune`."""
+    """Return the tokens that all clients pass through the model in one call of `warmup` (no strategy) or `finetune`, at most."""
     t, n, iterations = run.training, corpus.clients, run.training.iterations
     split = {name: windows(getattr(corpus.tokens, name), t.sequence_length) for name in ("validation", "test", "reference")}
     span = range(run.exchange.warmup + 1) if run.strategy is None else range(run.exchange.warmup, iterations + 1)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from pcft import evaluation
 from pcft.backbone import Backbone
 from pcft.batches import Grid, grid
-from pcft.evaluation import cross_losses, evaluate, predict
+from pcft.evaluation import cross_losses, cross_table, evaluate, predict
 from pcft.trust import prediction_distance
 from tests.conftest import attach
 from tests.test_training import client_texts
@@ -62,26 +62,42 @@ def test_cross_losses_are_the_naive_loops(case: tuple[Backbone, Grid]) -> None:
     two = torch.tensor([2, 0])
     few = cross_losses(base, adapters, texts.of(two), two, tokens_per_pass=96)
     torch.testing.assert_close(few, matrix[two][:, two])
-    known = cross_losses(base, adapters, texts, torch.arange(3), tokens_per_pass=96, own=torch.tensor([7.0, 8.0, 9.0]).double())
-    assert known.diagonal().tolist() == [7, 8, 9]
-    assert torch.equal(known.fill_diagonal_(0), matrix.clone().fill_diagonal_(0))
 
 
-@pytest.mark.parametrize("own", [None, torch.tensor([7.0, 8.0, 9.0]).double()])
-def test_nobody_reads_where_nobody_looks(case: tuple[Backbone, Grid], monkeypatch: pytest.MonkeyPatch, own: torch.Tensor | None) -> None:
-    """Client 0 looks at itself, 1 at itself and 0, 2 at everybody: six readings, or three where one's own are known."""
+def reading(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list of the clients whose adapters will have been read, one for each text."""
+    read: list[int] = []
+    monkeypatch.setattr(evaluation, "evaluate", lambda *a, served, **k: read.extend(served.tolist()) or evaluate(*a, served=served, **k))
+    return read
+
+
+def test_nobody_reads_where_nobody_looks(case: tuple[Backbone, Grid], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Client 0 looks at itself, 1 at itself and 0, 2 at everybody: six readings."""
     base, texts = case
     adapters, everybody = attach(base, 3), torch.arange(3)
     whole = cross_losses(base, adapters, texts, everybody, tokens_per_pass=96)
-    read: list[int] = []
-    monkeypatch.setattr(evaluation, "evaluate", lambda *a, served, **k: read.extend(served.tolist()) or evaluate(*a, served=served, **k))
+    read = reading(monkeypatch)
     looked = torch.tensor([[True, False, False], [True, True, False], [True, True, True]])
-    some = cross_losses(base, adapters, texts, everybody, tokens_per_pass=96, looked=looked, own=own)
-    assert sorted(read) == ([0, 0, 0, 1, 1, 2] if own is None else [0, 0, 1])
-    expected = whole.masked_fill(~looked, float("nan"))
-    if own is not None:
-        expected.diagonal().copy_(own)
-    torch.testing.assert_close(some, expected, equal_nan=True)
+    some = cross_losses(base, adapters, texts, everybody, tokens_per_pass=96, looked=looked)
+    assert sorted(read) == [0, 0, 0, 1, 1, 2]
+    torch.testing.assert_close(some, whole.masked_fill(~looked, float("nan")), equal_nan=True)
+
+
+@pytest.mark.parametrize(("alike", "readings"), [([], [2, 2, 2]), ([0, 2], [1, 1, 1]), ([1, 2], [1, 1, 1]), ([0, 1, 2], [0, 0, 0])])
+def test_adapters_that_are_the_same_are_read_once(
+    case: tuple[Backbone, Grid], monkeypatch: pytest.MonkeyPatch, alike: list[int], readings: list[int]
+) -> None:
+    """Of three: each text twice where all differ; with two the same, theirs by the third alone, and the third's by both at once."""
+    base, texts = case
+    adapters, everybody = attach(base, 3), torch.arange(3)
+    for factor in adapters.parameters():
+        factor.data[alike] = factor.data[alike[:1]]
+    whole = cross_losses(base, adapters, texts, everybody, tokens_per_pass=96)
+    read = reading(monkeypatch)
+    losses, tokens = cross_table(base, adapters, texts, everybody, whole.diagonal(), tokens_per_pass=96)
+    torch.testing.assert_close(losses, whole)
+    assert len(read) == sum(readings)
+    assert tokens.tolist() == (texts.tokens * torch.tensor(readings)).tolist()
 
 
 @pytest.mark.parametrize("careful", [True, False])
