@@ -49,6 +49,9 @@ rule all:
     default_target: True
     input:
         "results/report.html",
+        # Also what the report was made from, so that of these too what was removed is made again.
+        table_files(),
+        figure_files(),
         run_manifests(),
 
 

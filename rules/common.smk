@@ -13,6 +13,14 @@ from pcft.errors import PcftError
 from pcft.layout import MODEL_FILES
 from pcft.provenance import code_of
 
+
+def beneath(path):
+    """Return a path as seen from the folder in which the workflow runs, if it lies there: moving that folder then changes no job."""
+    return Path(path).relative_to(Path.cwd()) if Path(path).is_relative_to(Path.cwd()) else Path(path)
+
+
+CAPTIONS = beneath(Path(workflow.basedir, "rules/captions"))
+
 source = ", ".join(Path(file).name for file in workflow.configfiles) or "--config"
 
 try:

@@ -10,7 +10,7 @@ rule paper:
         costs=[path for experiment in settings.experiments for path in runs_of(experiment, "cost.json")],
         models=[f"results/models/{model}/manifest.json" for _, model in plan.corpora(settings)],
         corpora=[f"results/corpora/{corpus}/{model}/manifest.json" for corpus, model in plan.corpora(settings)],
-        captions=on_this_machine(sorted(Path(workflow.basedir, "rules/captions").glob("*.rst"))),
+        captions=on_this_machine(sorted(CAPTIONS.glob("*.rst"))),
     output:
         pdf="results/paper.pdf",
         source="results/paper.tex",
@@ -28,7 +28,7 @@ rule paper:
         runtime=growing(10),
     params:
         code=code_of("pcft.paper"),
-        captions=Path(workflow.basedir, "rules/captions"),
+        captions=CAPTIONS,
         config=source.split(", "),
     shell:
         "python -m pcft paper --settings {input.settings:q}"

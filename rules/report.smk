@@ -32,8 +32,8 @@ rule report:
         table_files(),
         figure_files(),
         overview=local("results/overview.html"),
-        captions=on_this_machine(sorted(Path(workflow.basedir, "rules/captions").glob("*.rst"))),
-        looks=on_this_machine([Path(workflow.basedir, "rules/captions/report.css")]),
+        captions=on_this_machine(sorted(CAPTIONS.glob("*.rst"))),
+        looks=on_this_machine([CAPTIONS / "report.css"]),
     output:
         "results/report.html",
     log:
@@ -49,8 +49,8 @@ rule report:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        snakefile=workflow.main_snakefile,
-        configs=["--configfile", *workflow.overwrite_configfiles] if workflow.overwrite_configfiles else [],
+        snakefile=beneath(workflow.main_snakefile),
+        configs=["--configfile", *map(beneath, workflow.overwrite_configfiles)] if workflow.overwrite_configfiles else [],
         overrides=(["--config", *workflow.config_settings.config_args] if workflow.config_settings.config_args else []) + STORAGE_ARGUMENTS,
     shell:
         "snakemake tables figures --snakefile {params.snakefile:q} {params.configs:q} {params.overrides:q} --nolock --cores 1"

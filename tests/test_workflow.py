@@ -32,7 +32,7 @@ def test_contract(done: Workspace) -> None:
     corpus = results / "corpora/places/tiny"
     clients = {f"client=0{i}" for i in range(3)}
     assert {p.name for p in corpus.iterdir()} == {"settings.json", "manifest.json", "reference.parquet"} | clients
-    for strategy in ("local", "fedavg"):
+    for strategy, others in (("local", 2), ("fedavg", 0)):
         run = results / "runs/main" / strategy / "seed=1"
         metrics = pq.read_table(run / "metrics.parquet")
         columns = "experiment corpus model strategy seed client iteration split tokens loss perplexity accuracy"
@@ -47,7 +47,7 @@ def test_contract(done: Workspace) -> None:
         assert sorted(trust["iteration"].unique()) == [2, 4, 6]
         assert len(trust) == 3 * 9
         cost = json.loads((run / "cost.json").read_text())
-        evaluated = (2 * 2 + 2) * 3 * 59  # twice on two splits, and the others' adapters on each test text
+        evaluated = (2 * 2 + others) * 3 * 59  # twice on two splits; others' adapters on each test text, unless they are the same
         assert cost["tokens"] == {"train": 4 * 3 * 32, "evaluate": evaluated, "trust": 0}
         assert cost["warmup"]["tokens"] == {"train": 2 * 3 * 32, "evaluate": 2 * 3 * 59}
         assert {p.name for p in (run / "adapters/client=02").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
@@ -87,6 +87,10 @@ def test_one_experiment_has_nothing_to_be_compared_with(workspace: Workspace) ->
 def test_nothing_to_do(done: Workspace) -> None:
     assert done.pending() == {}
     assert "Nothing to be done" in done.run()
+
+
+def test_a_moved_clone_runs_nothing(workspace: Workspace) -> None:
+    assert "Nothing to be done" in workspace.run()
 
 
 def changed(path: str, value: Any) -> Callable[[Workspace], None]:
