@@ -32,7 +32,7 @@ from pcft.config.strategies import SOURCES
 from pcft.errors import PcftError
 from tests.conftest import WORDS, sentences
 from tests.pages import PAGES, ROOT, TOOLS, Block, blocks, inline
-from tests.test_workflow import EDITS
+from tests.test_reruns import EDITS
 from tests.workspace import Workspace
 
 BLOCKS = blocks()

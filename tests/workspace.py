@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +94,16 @@ class Workspace:
         text = path.read_text()
         assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
         path.write_text(text.replace(old, new))
+
+
+def changed(path: str, value: Any) -> Callable[[Workspace], None]:
+    def edit(workspace: Workspace) -> None:
+        config = workspace.config
+        *parents, last = path.split(".")
+        section = config
+        for name in parents:
+            section = section.setdefault(name, {})
+        section[last] = value
+        workspace.config = config
+
+    return edit
