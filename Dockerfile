@@ -4,7 +4,8 @@
 #   docker run --rm --volume "$PWD/results:/pcft/results" pcft --cores all
 #
 # The folder for the results must be there, and writable for user 1000. A configuration of one's own is one more volume:
-# --volume "$PWD/mine.yaml:/pcft/mine.yaml", and after the image's name --configfile mine.yaml. With an NVIDIA driver and its
+# --volume "$PWD/mine.yaml:/pcft/mine.yaml", and after the image's name --configfile mine.yaml; so are the texts and models that it
+# names: --volume "$PWD/letters:/pcft/letters:ro". Other commands: docker run --entrypoint pcft ... pcft status. With an NVIDIA driver and its
 # container toolkit on the host, `docker run --gpus all` trains on the GPU.
 #
 # On Linux, the package index's torch brings CUDA with it, gigabytes of it. For a build without, name it and where it is found:

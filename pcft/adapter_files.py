@@ -34,7 +34,7 @@ class Adapter:
     factors: dict[str, tuple[Tensor, Tensor]]
 
 
-def write(adapters: Adapters, client: int, folder: Path, *, base: str, prefix: str) -> None:
+def write(adapters: Adapters, client: int, folder: Path, *, base: str, prefix: str, revision: str | None = None) -> None:
     """Write `adapter_config.json` and `adapter_model.safetensors`.
 
     PEFT stores A as [r, in] and B as [out, r], the transposes of ours.
@@ -42,6 +42,7 @@ def write(adapters: Adapters, client: int, folder: Path, *, base: str, prefix: s
     Args:
         base: where the base model lies, for the record; PEFT is given the model itself.
         prefix: name of the body within the whole model, such as "model" or "transformer".
+        revision: of the base model, where that is a repository.
     """
     folder.mkdir(parents=True, exist_ok=True)
     factors = {}
@@ -52,6 +53,7 @@ def write(adapters: Adapters, client: int, folder: Path, *, base: str, prefix: s
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": base,
+        **({} if revision is None else {"revision": revision}),
         "r": adapters.rank,
         "lora_alpha": adapters.alpha,
         "lora_dropout": adapters.dropout,

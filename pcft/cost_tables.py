@@ -45,7 +45,8 @@ def build(runs: Sequence[Path], output: Path, missing: Sequence[str] = ()) -> No
     table = ledger(runs)
     warmups = [name for name in WARMUPS.values() if name in set(table["strategy"])]
     note = f"{NOTE.format(warmups=' and '.join(warmups))} {made_with(table)} {shortfall(missing, len(runs))}".rstrip()
-    rows = [[" / ".join(_readable(row[column]) for column in columns) for columns in READABLE.values()] for row in table.to_dict("records")]
+    shown = table.assign(seed=table["seed"].astype(str))  # a name, not a quantity
+    rows = [[" / ".join(_readable(row[column]) for column in columns) for columns in READABLE.values()] for row in shown.to_dict("records")]
     header = list(READABLE)
     write_text(output.with_name(f"{output.name}.csv"), table.to_csv(index=False, lineterminator="\n"))
     write_text(output.with_name(f"{output.name}.md"), tabulate(rows, header, tablefmt="github", disable_numparse=True) + f"\n\n{note}\n")

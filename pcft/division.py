@@ -65,5 +65,6 @@ class Division:
         return (
             f"categories.{category}: has {len(hand.held.tokens)} tokens in {len(hand.held)} documents without duplicates, but "
             f"{self.corpus.clients} clients need {sum(hand.budgets)} and each split documents of its own; "
-            f"that is enough for {served or 'no'} clients: lower the token budgets or the number of clients"
+            f"that is enough for {served or 'no'} clients: lower the token budgets or the number of clients, "
+            "or divide long files by document: paragraph"
         )

@@ -22,8 +22,10 @@ class Gap:
         self.trust = trust.double()
         self.mixtures = MIXTURES[name](self.trust) if name in MIXTURES else ()
         rows, self.alike = torch.unique(torch.cat([self.trust, *self.mixtures], 1), dim=0, return_inverse=True)
-        self.first = torch.empty(len(rows), dtype=torch.int64, device=trust.device)
-        self.first[self.alike] = torch.arange(len(trust), device=trust.device)  # one of those that get it
+        clients = torch.arange(len(trust), device=trust.device)
+        self.first = torch.full((len(rows),), len(trust), device=trust.device).scatter_reduce_(
+            0, self.alike, clients, "amin"
+        )  # of those that get it
         most = max(1, int((self.trust > 0).sum(1).max()))  # none where trust is no number: then neither is the gap
         self.weights, self.peers = self.trust[self.first].topk(most, 1)
         self.few = len(rows) * most**2 <= len(trust) ** 2

@@ -62,10 +62,11 @@ def head_start(curves: Mapping[str, Curve], warmup: int, iterations: int, traini
     start = curves[JOINED][0][1]
     reached = next((iteration for iteration, loss in curves[ZERO] if iteration >= warmup and loss <= start), None)
     tokens = training.batch_size * training.accumulation * training.sequence_length
+    found = {"loss": start, "reached": reached, "warmup": warmup, "tokens_an_iteration": tokens}
     if reached is None:
-        return {"loss": start, "reached": None, "more_than_iterations": iterations - warmup, "tokens_an_iteration": tokens}
+        return {**found, "more_than_iterations": iterations}
     saved = reached - warmup
-    return {"loss": start, "reached": reached, "iterations": saved, "tokens": saved * tokens, "tokens_an_iteration": tokens}
+    return {**found, "iterations": saved, "tokens": saved * tokens}
 
 
 def _trust_rows(found: dict[str, Any]) -> list[list[str]]:
@@ -92,6 +93,11 @@ def _in_words(saved: dict[str, Any]) -> str:
         return f"From zero, {saved['more_than_iterations']} iterations do not reach {start}."
     if saved["iterations"] <= 0:
         return f"Joining saved nothing: {start} is no less than that of the adapter without it."
+    if saved["warmup"]:
+        return (
+            f"From zero, {start} takes {saved['reached']} iterations or less: beyond the warm-up of {saved['warmup']}, "
+            f"joining saved {saved['iterations']} of them, {saved['tokens']} tokens of training."
+        )
     return f"From zero, {start} takes {saved['iterations']} iterations, {saved['tokens']} tokens of training, or less: joining saved these."
 
 

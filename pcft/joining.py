@@ -230,9 +230,10 @@ def _write(start: _Start, exported: _Exported, how: How, found: dict[str, Any], 
     first = exported.peers[0]
     place = Path(os.path.relpath(first.base, output)).as_posix()
     base = {**bases.describe(first.base), "folder": place}
+    name, revision = model_cards.where(base, place)
     output.mkdir(parents=True, exist_ok=True)
     with building(output) as made:
-        adapter_files.write(start.adapters, start.joined, made, base=model_cards.where(base, place)[0], prefix=start.base.prefix)
+        adapter_files.write(start.adapters, start.joined, made, base=name, revision=revision, prefix=start.base.prefix)
         write_json(made / FOUND, found)
         write_text(made / CARD, _card(exported, how, found, base))
         manifests.write(

@@ -27,6 +27,7 @@ class Ledger:
         self.tokens: Counter[str] = Counter()  # all clients together, by "train", "evaluate", "trust"
         self.traffic: dict[str, Traffic] = {}  # bytes by route
         self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.peak = 0  # bytes that earlier calls held at most
         self._began = time.perf_counter()
 
     @contextmanager
@@ -44,10 +45,11 @@ class Ledger:
             so_far = self.traffic.get(route, Traffic(torch.zeros_like(one.sent), torch.zeros_like(one.received)))
             self.traffic[route] = Traffic(so_far.sent + one.sent, so_far.received + one.received)
 
-    def state(self) -> dict[str, Any]:
+    def state(self, device: torch.device) -> dict[str, Any]:
         """Return what has been counted so far, as JSON can hold it."""
         traffic = {route: [one.sent.tolist(), one.received.tolist()] for route, one in self.traffic.items()}
-        return {"tokens": self.tokens, "traffic": traffic, "seconds": {**self.seconds, TOTAL: self._total()}}
+        seconds = {**self.seconds, TOTAL: self._total()}
+        return {"tokens": self.tokens, "traffic": traffic, "seconds": seconds, "peak": max(self.peak, peak_memory(device))}
 
     def resume(self, state: Mapping[str, Any]) -> None:
         """Go on counting from another ledger's state."""
@@ -56,6 +58,7 @@ class Ledger:
         for name, value in state["seconds"].items():
             self.seconds[name] += value
         self._began -= self.seconds.pop(TOTAL)
+        self.peak = max(self.peak, state["peak"])
 
     def _total(self) -> float:
         return time.perf_counter() - self._began
@@ -67,7 +70,7 @@ class Ledger:
             "tokens": dict(self.tokens),
             "bytes": {route: {"sent": one.sent.tolist(), "received": one.received.tolist()} for route, one in self.traffic.items()},
             "seconds": {**seconds, TOTAL: round(self._total(), 3)},
-            "peak_memory_bytes": peak_memory(device),
+            "peak_memory_bytes": max(self.peak, peak_memory(device)),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
             "threads": torch.get_num_threads(),
             "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES},

@@ -112,7 +112,7 @@ class Records:
         }
         moved = {f"{route}_{way}_bytes": getattr(one, way) for route, one in outcome.traffic.items() for way in ("sent", "received")}
         self._add("exchanges", len(outcome.present), place | told | moved)
-        return {name: float(told[name].mean()) for name in SUMMARY}
+        return {name: float(told[name][outcome.present].mean()) for name in SUMMARY}
 
     def crossed(self, losses: Tensor) -> None:
         """Note the loss of the first clients' adapters on each other's test text, [n, n] with a row a text."""

@@ -171,7 +171,7 @@ class Session:
             "recent": dict(enumerate(self.recent)),
         }
         tensors = {f"{group}/{name}": t for group, members in groups.items() for name, t in members.items()}
-        content = {"iteration": self.iteration, "phase": self.phase.name, "because": because, "ledger": self.ledger.state()}
+        content = {"iteration": self.iteration, "phase": self.phase.name, "because": because, "ledger": self.ledger.state(self.job.device)}
         self.checkpoints.save(self.iteration, Checkpoint(tensors, content))
         self.saved = time.monotonic()
 

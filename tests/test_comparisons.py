@@ -43,6 +43,10 @@ def declared(config: dict[str, Any], **comparison: Any) -> dict[str, Any]:
         ({"figure": "trust", "x": "strategy"}, r"comparisons.mine.x means nothing to the figure trust"),
         ({"iterations": [2]}, r"comparisons.mine.iterations means nothing to the figure improvement; it goes with trust-history"),
         (
+            {"figure": "trust-history", "iterations": [2, 3]},
+            r"comparisons.mine.iterations names 3, after which nobody exchanges; there are exchanges after 2, 4, … up to 6",
+        ),
+        (
             {"figure": "gains", "baseline": "local"},
             r"comparisons.mine.baseline means nothing to the figure gains; it goes with improvement",
         ),

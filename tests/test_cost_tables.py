@@ -91,6 +91,17 @@ def test_every_cell_of_the_page_leads_to_its_run(runs: list[Path], tmp_path: Pat
     assert all((tmp_path / "tables" / target).is_dir() for target in targets)
 
 
+def test_a_seed_is_a_name(tmp_path: Path) -> None:
+    run = write_run(
+        tmp_path / "runs/e/mine", {"metrics": pd.DataFrame({"loss": [1.0]})}, settings={"strategy_name": "mine", "trained": "AB"}, seed=2024
+    )
+    write_json(run / "cost.json", cost(trust=1))
+    (tmp_path / "runs/e/warmup/seed=2024").mkdir(parents=True)
+    cost_tables.build([run], tmp_path / "tables/costs-e")
+    assert re.search(r"\| mine +\| 2024 +\|", (tmp_path / "tables/costs-e.md").read_text())
+    assert 'href="../runs/e/mine/seed=2024/"' in (tmp_path / "tables/costs-e.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("content", "why"), [("{", "Expecting property name"), ('{"tokens": {}}', "lacks bytes, device"), (None, "No such file")]
 )

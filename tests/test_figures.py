@@ -13,7 +13,7 @@ import pytest
 from pcft import figures
 from pcft.config.figures import CORPUS_NAMES, NAMES, STUDIES, Figures
 from pcft.drawing.data import COLOURS, OTHERS, Data, colour, line
-from pcft.drawing.gains import UNTRAINED, gains_of
+from pcft.drawing.gains import UNTRAINED, gains_of, rein_in_gains
 from pcft.drawing.layout import thinned
 from pcft.drawing.mixtures import mixture
 from pcft.drawing.trusting import _constant, parts_of, pooled
@@ -108,6 +108,27 @@ def test_costs_add_up(data: Data) -> None:
     lines = [figure.axes[0].lines[0], figure.axes[0].lines[1], figure.axes[1].lines[0]]
     assert [np.asarray(line.get_xdata(), dtype=float).tolist() for line in lines] == [[3, 6], [1, 2], [150, 300]]
     plt.close(figure)
+
+
+def test_a_seed_that_local_lacks_is_no_failed_run(data: Data) -> None:
+    mine = data.metrics["strategy"] == "mine"
+    data.metrics.loc[mine, "seed"] = 9
+    axes = FIGURES["learning-curves"](data, Figures()).axes
+    shades = [{drawn.get_color() for drawn in axis.lines} for axis in axes]
+    assert colour("mine", data.strategies) in shades[0] - shades[1]
+    assert all(drawn.get_clip_on() for drawn in axes[1].lines)
+    plt.close("all")
+
+
+@pytest.mark.parametrize(("gains", "off"), [([-3.0, -2.5, -2.5], []), ([0.1, -0.2, -3.0], [-3.0]), ([-3.0, -2.5, -1e9], [-1e9])])
+def test_losses_that_are_usual_are_shown(gains: list[float], off: list[float]) -> None:
+    _, axis = plt.subplots()
+    for i, gain in enumerate(gains):
+        axis.plot([i], [gain], "o")
+    rein_in_gains(axis)
+    assert len(axis.lines) - len(gains) == len(off)
+    assert axis.get_ylim()[0] <= min(set(gains) - set(off))
+    plt.close("all")
 
 
 @pytest.mark.parametrize("failed", [1e6, float("inf"), float("nan")])

@@ -58,9 +58,12 @@ def test_local_does_not_depend_on_the_length_of_the_warmup(job: Job, warm: int) 
     assert sorted(reference["iteration"].unique()) == [0, 3, 6]
 
 
-def test_the_journal_sums_up_exchanges(job: Job) -> None:
-    run(job, "oracle")
-    table = pd.read_parquet(job.output / "exchanges.parquet").groupby("iteration")[list(journal.SUMMARY)].mean()
+@pytest.mark.parametrize("absent", [0.0, 0.3])
+def test_the_journal_sums_up_exchanges(job: Job, absent: float) -> None:
+    """Means are over those who took part: what the others trust says nothing of the exchange."""
+    run(job, "oracle", events=Events(absent=absent))
+    table = pd.read_parquet(job.output / "exchanges.parquet")
+    table = table[table["present"]].groupby("iteration")[list(journal.SUMMARY)].mean()
     noted = [event for event in journal.read(job.output) if event["event"] == "exchange"]
     assert [event["iteration"] for event in noted] == table.index.tolist() == [2, 4, 6]
     for name in journal.SUMMARY:

@@ -181,6 +181,8 @@ def test_what_joining_saves(exported: Path, text: list[Path], tmp_path: Path) ->
         ([5.0, 4.0, 3.0], 0, 2, "takes 2 iterations, 64 tokens of training, or less"),
         ([5.0, 4.5, 4.0], 0, None, "2 iterations do not reach"),
         ([5.0, 3.4, 3.0], 1, 1, "saved nothing"),
+        ([5.0, 4.0, 3.0], 1, 2, "takes 2 iterations or less: beyond the warm-up of 1, joining saved 1 of them, 32 tokens of training"),
+        ([5.0, 4.5, 4.0], 1, None, "From zero, 2 iterations do not reach"),
     ],
 )
 def test_head_start(zero: list[float], warmup: int, reached: int | None, words: str) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pcft.config.comparisons import ANY_SETTING, KINDS, Comparison, Kind
+from pcft.config.experiments import Experiment
 from pcft.config.figures import CORPUS_NAMES, NAMES, STUDIES
 from pcft.config.parsing import Problems
 from pcft.config.schema import Config
@@ -32,6 +35,8 @@ def _comparison(place: str, comparison: Comparison, config: Config, problems: Pr
         problems.known(name, there, where, f"strategies of {', '.join(shown)}")
     if comparison.figure in KINDS:
         _told(place, comparison, KINDS[comparison.figure], problems)
+        for name in shown if comparison.iterations else ():
+            _iterations(f"{place}.iterations", comparison.iterations, config.experiments[name], problems)
         if comparison.figure == "sweep" and comparison.x is not None:
             _setting(f"{place}.x", comparison.x, shown, config, problems)
     if comparison.figure in KINDS and not KINDS[comparison.figure].several and len(config.compared(comparison)) != 1:
@@ -53,6 +58,16 @@ def _told(place: str, comparison: Comparison, kind: Kind, problems: Problems) ->
         if getattr(comparison, setting) and setting not in kind.settings:
             fitting = ", ".join(name for name, other in KINDS.items() if setting in other.settings)
             problems.add(f"{place}.{setting}", f"means nothing to the figure {comparison.figure}; it goes with {fitting}")
+
+
+def _iterations(place: str, iterations: Sequence[int], experiment: Experiment, problems: Problems) -> None:
+    """Those after which there is an exchange."""
+    first, step, last = experiment.exchange.warmup, experiment.exchange.interval, experiment.training.iterations
+    for i in iterations:
+        if not (first <= i <= last and (i - first) % step == 0):
+            problems.add(
+                place, f"names {i}, after which nobody exchanges; there are exchanges after {first}, {first + step}, … up to {last}"
+            )
 
 
 def _setting(place: str, setting: str, experiments: list[str], config: Config, problems: Problems) -> None:

@@ -23,7 +23,7 @@ class Compute:
     checkpoint_minutes: int = 10
     """Longest time between checkpoints of a warm-up or run, which leaves one after each exchange in any case."""
     gpu: int = 1
-    """GPUs that a warm-up or fine-tuning job claims, and asks a scheduler for; with 0 the device auto is the CPU."""
+    """1: each warm-up and fine-tuning job takes a GPU to itself, and asks a scheduler for it; 0: none, and the device auto is the CPU."""
     memory_mb: int | None = None
     """Memory that a warm-up or fine-tuning job asks for; null: by tokens in a pass, clients and rank, for a small model."""
     runtime: int | None = None

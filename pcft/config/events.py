@@ -35,7 +35,7 @@ class Events:
     """What befalls the clients of an experiment at exchanges."""
 
     absent: float = 0.0
-    """Share of the clients, drawn anew each time, that an exchange goes by: they keep their adapters."""
+    """Share of the clients that miss an exchange, drawn anew each time: they keep their adapters."""
     poison: Poison | None = None
     """Clients that harm the others; null: none."""
     privacy: Privacy | None = None

@@ -37,9 +37,9 @@ class Training:
     iterations: int = 500
     """Steps of the optimiser, those of the warm-up among them."""
     batch_size: int = 50
-    """Windows a client."""
+    """Windows of each client in a batch."""
     accumulation: int = 4
-    """Batches whose gradients make one iteration; how many passes they take is compute.tokens_per_pass's business."""
+    """Batches of an iteration, which trains batch_size x accumulation x sequence_length tokens of each client."""
     sequence_length: int = 512
     """Tokens in a window."""
     dropout: float = 0.2

@@ -75,7 +75,7 @@ class Strategy:
     topology: str = "full"
     """full: everybody counts; threshold: whose score is above `threshold`; top_k: the `k` best; ring: the neighbours by number."""
     aggregation: str = "factors"
-    """factors: A and B separately, as the paper does; product: the updates B A; share_a: B by trust, A over all; freeze_a: B alone."""
+    """factors: A and B each, as in the paper; product: the updates A B; share_a: B, and A over all alike; freeze_a: B, no A is trained."""
     threshold: float | None = None
     """For the topology `threshold`: scores at or under it are dropped, but each client's two best stay."""
     k: int | None = None

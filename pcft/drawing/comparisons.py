@@ -42,7 +42,7 @@ def improvement(job: ComparisonJob, data: Mapping[str, Data], look: Figures) -> 
     for edge in range(1, len(outer)):
         axis.axvline(edge - 0.5, color="0.85", linewidth=0.5, zorder=0)
     axis.axhline(0, color="0.3", linewidth=0.6)
-    rein_in_gains(axis)
+    rein_in_gains(axis, of=job.y)
     axis.set_xlim(-0.55, len(outer) - 0.45)
     names_below(axis, outer, look, 0.8 * look.width)
     axis.grid(visible=False, axis="x")

@@ -16,7 +16,7 @@ from pcft.statistics import Estimate, estimate, last
 
 UNTRAINED = "before training"  # what a gain is over where there is no baseline to compare with
 LEAST, MOST = 1.6, 7.5  # inches of all panels together
-SMALLEST = 0.02  # nats a token: the highest gain is taken for no less
+SMALLEST = {"loss": 0.02, "perplexity": 0.5}  # the highest gain is taken for no less
 LABELLED = 40  # clients whose numbers are written below them
 
 
@@ -165,8 +165,11 @@ def draw_estimate(axis: Axes, x: float, value: Estimate, shade: str, marker: str
         cap.set_gid(INTERVAL)
 
 
-def rein_in_gains(*panels: Axes) -> None:
-    """Keep failed runs from flattening the others: triangles at the lower edge stand for losses of over ten times the highest gain."""
+def rein_in_gains(*panels: Axes, of: str = "loss") -> None:
+    """Keep failed runs from flattening the others: triangles at the lower edge stand for what lies far below.
+
+    That is, for losses of over ten times the highest gain, where that is more than half of the gains and losses are.
+    """
     points = []
     for axis in panels:
         for drawn in axis.lines:
@@ -174,8 +177,9 @@ def rein_in_gains(*panels: Axes) -> None:
                 x, y = (np.asarray(drawn.get_data()[i], dtype=float) for i in range(2))
                 points.append((axis, drawn, x, y))
     values = np.concatenate([np.zeros(0), *(y[np.isfinite(y)] for _, _, _, y in points)])
-    highest = float(values.max(initial=SMALLEST))
-    limit = -OFF_SCALE * highest
+    highest = float(values.max(initial=SMALLEST[of]))
+    usual = float(np.median(np.abs(values))) if values.size else 0.0
+    limit = -OFF_SCALE * max(highest, usual)
     if (values >= limit).all():
         return
     low = float(values[values >= limit].min(initial=0.0))

@@ -30,7 +30,9 @@ def learning_curves(data: Data, look: Figures) -> Figure:
         drawn, rows = line(name, data.strategies), pd.DataFrame(curves.xs(name))
         draw_curve(axes[0], rows, drawn, name)
         if against:
-            draw_curve(axes[1], rows - pd.DataFrame(curves.xs("local")), drawn, name)
+            paired = (rows - pd.DataFrame(curves.xs("local"))).dropna(how="all")  # seeds that both have
+            if len(paired):
+                draw_curve(axes[1], paired, drawn, name)
     axes[0].set_ylabel("test loss (nats/token)")
     if against:
         axes[1].set_ylabel("loss minus local's")

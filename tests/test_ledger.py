@@ -1,0 +1,23 @@
+"""What a job notes of its costs, over several calls of it."""
+
+import json
+
+import torch
+
+from pcft.ledger import Ledger
+
+
+def test_a_job_that_goes_on_keeps_what_it_has_cost() -> None:
+    cpu = torch.device("cpu")
+    first = Ledger()
+    first.tokens["train"] = 7
+    first.seconds["train"] = 3.0
+    state = json.loads(json.dumps(first.state(cpu)))
+    assert state["peak"] > 1e6
+    second = Ledger()
+    second.resume({**state, "peak": 10**15})
+    report = second.report(cpu)
+    assert report["tokens"] == {"train": 7}
+    assert report["seconds"]["train"] == 3.0
+    assert report["peak_memory_bytes"] == 10**15
+    assert second.state(cpu)["peak"] == 10**15
