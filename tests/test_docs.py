@@ -46,6 +46,7 @@ UNTRIED = {  # commands within a text that are no whole commands, or not ours
     "python src/main.py … --trust T --dataset D --seed S": "the paper's code",
     "python src/gen_dataset.py --dataset NAME": "the paper's code",
     "python ./src/gen_dataset.py <dataset_name>": "the paper's code",
+    "snakemake --cores all TARGET": "a pattern",
     "snakemake --cores all results/runs/D/T/seed=S/manifest.json --configfile config/paper.yaml": "a pattern",
     "snakemake --cores all results/runs/.../metrics.parquet": "a pattern",
     "snakemake --sdm conda": "conda is not there",
