@@ -89,8 +89,7 @@ def written(tmp_path_factory: pytest.TempPathFactory, model_folders: dict[str, P
     shutil.copy(ROOT / "config.yaml", workspace.folder / "config.yaml")
     (letters,) = (block.content for block in BLOCKS if block.page == "docs/corpora.md" and block.by)
     (workspace.folder / "letters.yaml").write_text(letters)
-    for name in ("mine.yaml", "my.yaml"):
-        (workspace.folder / name).write_text(letters.replace("model: mine", "model: mine, seeds: [1, 2]"))
+    (workspace.folder / "mine.yaml").write_text(letters.replace("model: mine", "model: mine, seeds: [1, 2]"))
     return workspace
 
 

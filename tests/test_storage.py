@@ -107,7 +107,7 @@ def elsewhere(done: Workspace, server: Server, folder: Path) -> Workspace:
     """Return a workspace in an empty folder, with the configuration, texts (and their times) and model of another."""
     workspace = Workspace.create(folder, done.config, model=done.folder / "tiny", texts=done.folder / "texts")
     workspace.environment = {**server.environment, "XDG_CONFIG_HOME": str(folder / "configuration")}
-    shutil.copy(folder / "config.yaml", folder / "my.yaml")
+    shutil.copy(folder / "config.yaml", folder / "mine.yaml")
     (folder / "configuration/snakemake/bucket").mkdir(parents=True)
     (profile,) = re.findall(r"```yaml\n(.+?)```", PAGE, re.DOTALL)
     settings = {**yaml.safe_load(profile), "storage-s3-endpoint-url": server.url}

@@ -225,7 +225,7 @@ def test_every_command_of_the_page(done: Workspace, tmp_path: Path, cluster: Clu
     """Those that run the workflow as dry runs, which read profile and settings: what they do is told by the other tests."""
     workspace = done.copy(tmp_path / "w")
     workspace.edit("tiny/config.json", '"resid_pdrop": 0.1', '"resid_pdrop": 0.2')  # so that there is something to do
-    shutil.copy(workspace.folder / "config.yaml", workspace.folder / "my.yaml")
+    shutil.copy(workspace.folder / "config.yaml", workspace.folder / "mine.yaml")
     environment, tried = workspace.call()["env"], Counter[str]()
     for command in commands():
         tool = command.split()[0]
