@@ -32,7 +32,6 @@ from pcft.batches import Grid, draw, grid
 from pcft.config.experiments import Run
 from pcft.config.parsing import Problems, read
 from pcft.config.strategies import SOURCES
-from pcft.exchange import due
 from pcft.layout import REFERENCE, client_folder, shard_name
 from pcft.shards import read_manifest, read_tokens
 from pcft.training import learning_rate
@@ -97,7 +96,7 @@ def plain(run: Run, model: Path, corpus: Path, output: Path) -> None:
         if iteration:
             for client in clients:
                 client.iterate(iteration, run)
-        if due(iteration, warmup=run.exchange.warmup, interval=run.exchange.interval):
+        if run.exchange.due(iteration):
             exchange(clients, run, shares)
         if iteration % run.evaluation.interval == 0 or iteration == run.training.iterations:
             losses = [client.loss(text) for client in clients for text in client.texts.values()]

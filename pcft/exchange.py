@@ -183,8 +183,3 @@ def _spread(part: Tensor, who: Tensor, whole: Tensor) -> Tensor:
 def _back(values: Tensor, who: Tensor, n: int) -> Tensor:
     """Put one number for each who took part into zeros for all."""
     return torch.zeros(n, dtype=values.dtype).index_copy(0, who, values)
-
-
-def due(iteration: int, *, warmup: int, interval: int) -> bool:
-    """Whether clients exchange after `iteration`: when the warm-up ends and every `interval` from then on."""
-    return iteration >= warmup and (iteration - warmup) % interval == 0

@@ -49,7 +49,7 @@ class Ledger:
         """Return what has been counted so far, as JSON can hold it."""
         traffic = {route: [one.sent.tolist(), one.received.tolist()] for route, one in self.traffic.items()}
         seconds = {**self.seconds, TOTAL: self._total()}
-        return {"tokens": self.tokens, "traffic": traffic, "seconds": seconds, "peak": max(self.peak, peak_memory(device))}
+        return {"tokens": self.tokens, "traffic": traffic, "seconds": seconds, "peak": self._peak(device)}
 
     def resume(self, state: Mapping[str, Any]) -> None:
         """Go on counting from another ledger's state."""
@@ -59,6 +59,9 @@ class Ledger:
             self.seconds[name] += value
         self._began -= self.seconds.pop(TOTAL)
         self.peak = max(self.peak, state["peak"])
+
+    def _peak(self, device: torch.device) -> int:
+        return max(self.peak, peak_memory(device))
 
     def _total(self) -> float:
         return time.perf_counter() - self._began
@@ -70,7 +73,7 @@ class Ledger:
             "tokens": dict(self.tokens),
             "bytes": {route: {"sent": one.sent.tolist(), "received": one.received.tolist()} for route, one in self.traffic.items()},
             "seconds": {**seconds, TOTAL: round(self._total(), 3)},
-            "peak_memory_bytes": max(self.peak, peak_memory(device)),
+            "peak_memory_bytes": self._peak(device),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
             "threads": torch.get_num_threads(),
             "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES},

@@ -24,7 +24,7 @@ from pcft.config.strategies import Strategy
 from pcft.errors import PcftError
 from pcft.evaluation import cross_table, evaluate
 from pcft.events import Events, noise_multiplier, noise_text
-from pcft.exchange import Exchange, due
+from pcft.exchange import Exchange
 from pcft.files import write_json
 from pcft.interruption import interruptible
 from pcft.journal import Journal
@@ -144,8 +144,8 @@ class Session:
         self.iteration, self.phase = iteration, Phase.TRAINED
 
     def _exchange_if_due(self) -> None:
-        exchange, schedule = self.exchange, self.run.exchange
-        if exchange and due(self.iteration, warmup=schedule.warmup, interval=schedule.interval):
+        exchange = self.exchange
+        if exchange and self.run.exchange.due(self.iteration):
             self.trainer.require_finite_adapters(self.iteration)
             outcome = exchange(self.iteration)
             self.journal.write(

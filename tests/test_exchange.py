@@ -12,12 +12,13 @@ import torch
 from pcft.aggregation import aggregate, mean
 from pcft.backbone import Backbone
 from pcft.batches import grid
+from pcft.config import experiments
 from pcft.config.events import Events as Settings
 from pcft.config.events import Poison, Privacy
 from pcft.config.strategies import AGGREGATIONS, SOURCES, Strategy
 from pcft.errors import PcftError
 from pcft.events import Events, noise_multiplier, noise_text
-from pcft.exchange import Exchange, due
+from pcft.exchange import Exchange
 from pcft.ledger import Ledger
 from tests.conftest import attach
 from tests.test_training import client_texts
@@ -247,6 +248,6 @@ def test_an_exchange_holds_no_test_text() -> None:
 
 
 def test_when_exchanges_are_due() -> None:
-    assert [i for i in range(51) if due(i, warmup=16, interval=8)] == [16, 24, 32, 40, 48]
-    assert due(500, warmup=100, interval=25)  # the paper's last iteration is one
-    assert due(0, warmup=0, interval=10)
+    assert [i for i in range(51) if experiments.Exchange(warmup=16, interval=8).due(i)] == [16, 24, 32, 40, 48]
+    assert experiments.Exchange(warmup=100, interval=25).due(500)  # the paper's last iteration is one
+    assert experiments.Exchange(warmup=0, interval=10).due(0)

@@ -62,12 +62,11 @@ def _told(place: str, comparison: Comparison, kind: Kind, problems: Problems) ->
 
 def _iterations(place: str, iterations: Sequence[int], experiment: Experiment, problems: Problems) -> None:
     """Those after which there is an exchange."""
-    first, step, last = experiment.exchange.warmup, experiment.exchange.interval, experiment.training.iterations
+    schedule, last = experiment.exchange, experiment.training.iterations
+    some = f"{schedule.warmup}, {schedule.warmup + schedule.interval}, … up to {last}"
     for i in iterations:
-        if not (first <= i <= last and (i - first) % step == 0):
-            problems.add(
-                place, f"names {i}, after which nobody exchanges; there are exchanges after {first}, {first + step}, … up to {last}"
-            )
+        if i > last or not schedule.due(i):
+            problems.add(place, f"names {i}, after which nobody exchanges; there are exchanges after {some}")
 
 
 def _setting(place: str, setting: str, experiments: list[str], config: Config, problems: Problems) -> None:

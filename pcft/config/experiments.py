@@ -67,6 +67,10 @@ class Exchange:
     interval: int = 25
     """Iterations between exchanges."""
 
+    def due(self, iteration: int) -> bool:
+        """Whether clients exchange after `iteration`."""
+        return iteration >= self.warmup and (iteration - self.warmup) % self.interval == 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
