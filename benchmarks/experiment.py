@@ -96,7 +96,7 @@ def plain(run: Run, model: Path, corpus: Path, output: Path) -> None:
         if iteration:
             for client in clients:
                 client.iterate(iteration, run)
-        if run.exchange.due(iteration):
+        if iteration in run.exchange.times(run.training.iterations):
             exchange(clients, run, shares)
         if iteration % run.evaluation.interval == 0 or iteration == run.training.iterations:
             losses = [client.loss(text) for client in clients for text in client.texts.values()]

@@ -131,6 +131,10 @@ class Session:
     def _left_to_strategies(self) -> bool:
         return self.exchange is None and self.iteration == self.run.exchange.warmup
 
+    @property
+    def _exchanges(self) -> range:
+        return self.run.exchange.times(self.run.training.iterations)
+
     def _train(self, stop: int) -> None:
         iteration = self.iteration + 1
         with self.ledger.phase("train"):
@@ -145,7 +149,7 @@ class Session:
 
     def _exchange_if_due(self) -> None:
         exchange = self.exchange
-        if exchange and self.run.exchange.due(self.iteration):
+        if exchange and self.iteration in self._exchanges:
             self.trainer.require_finite_adapters(self.iteration)
             outcome = exchange(self.iteration)
             self.journal.write(
@@ -272,8 +276,7 @@ class Session:
         """Return the run's events, which begin with the adapters as they were drawn."""
         settings, multiplier = self.run.events, 0.0
         if settings.privacy is not None:
-            first, last, step = self.run.exchange.warmup, self.run.training.iterations, self.run.exchange.interval
-            multiplier = noise_multiplier(settings.privacy, len(range(first, last + 1, step)))
+            multiplier = noise_multiplier(settings.privacy, len(self._exchanges))
             print(f"privacy: noise of {multiplier:.4g} times the sensitivity", flush=True)
         events = Events(settings, self.clients, self.job.seed, multiplier)
         events.begin(self.adapters)

@@ -39,7 +39,7 @@ def tokens_of(run: Run, corpus: Corpus) -> Counter[str]:
         evaluation=n * evaluations * (split["validation"] + split["test"]),
     )
     if run.strategy is not None:
-        exchanges = len(span[:: run.exchange.interval])
+        exchanges = len(run.exchange.times(iterations))
         asked = {"losses": n * run.strategy.looked_at(n) * split["validation"], "predictions": n * split["reference"]}
         crossed = min(n, run.evaluation.cross_clients)
         counted["evaluation"] += crossed * (crossed - 1) * split["test"]

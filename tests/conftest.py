@@ -27,6 +27,8 @@ from pcft.layout import REFERENCE, SPLITS, shard_name
 from pcft.lora import Adapters
 from tests.workspace import Workspace
 
+pytest_plugins = ["tests.drawn"]
+
 WORDS = {
     "sea": ["wave", "salt", "tide", "shell", "harbour", "gull", "anchor", "sail", "reef", "current"],
     "wood": ["oak", "moss", "fern", "bark", "root", "acorn", "clearing", "owl", "path", "leaf"],

@@ -21,7 +21,7 @@ from pcft.errors import PcftError
 from pcft.files import canonical, write_json
 from pcft.statistics import estimate
 from tests.conftest import write_run
-from tests.test_figures import MANIFEST, data  # noqa: F401
+from tests.drawn import MANIFEST
 
 
 def declared(config: dict[str, Any], **comparison: Any) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def test_studies_where_there_is_something_to_study(tiny_config: dict[str, Any]) 
 
 
 @pytest.fixture
-def two(data: Data) -> dict[str, Data]:  # noqa: F811
+def two(data: Data) -> dict[str, Data]:
     """Two experiments; in the second `mine` gains half as much."""
     rows = data.metrics.copy()
     rows.loc[(rows["strategy"] == "mine") & (rows["iteration"] == 10), "loss"] += 0.25
@@ -179,7 +179,7 @@ def test_improvement_shows_the_numbers(two: dict[str, Data], x: str, places: lis
     plt.close(figure)
 
 
-def test_improvement_has_intervals(data: Data) -> None:  # noqa: F811
+def test_improvement_has_intervals(data: Data) -> None:
     hurt = (data.metrics["strategy"] == "mine") & (data.metrics["split"] == "test") & (data.metrics["iteration"] == 10)
     data.metrics.loc[hurt, "loss"] += 0.1 * data.metrics.loc[hurt, "seed"]
     figure = improvement(ComparisonJob(figure="improvement", x="strategy", y="loss"), {"one": data}, Figures())
@@ -202,7 +202,7 @@ def test_curves_show_the_numbers(two: dict[str, Data], x: str, places: list[floa
 
 @pytest.mark.parametrize("figure", [*KINDS])
 @pytest.mark.parametrize("width", ["column", "text"])
-def test_declared_figures_are_drawn(data: Data, tmp_path: Path, figure: str, width: str) -> None:  # noqa: F811
+def test_declared_figures_are_drawn(data: Data, tmp_path: Path, figure: str, width: str) -> None:
     """From files, as wide as they are declared, with missing runs named; equal data give equal bytes."""
     tables = {"metrics": data.metrics, "trust": data.trust, "exchanges": data.exchanges, "cross": data.cross}
     runs = []

@@ -248,6 +248,6 @@ def test_an_exchange_holds_no_test_text() -> None:
 
 
 def test_when_exchanges_are_due() -> None:
-    assert [i for i in range(51) if experiments.Exchange(warmup=16, interval=8).due(i)] == [16, 24, 32, 40, 48]
-    assert experiments.Exchange(warmup=100, interval=25).due(500)  # the paper's last iteration is one
-    assert experiments.Exchange(warmup=0, interval=10).due(0)
+    assert list(experiments.Exchange(warmup=16, interval=8).times(50)) == [16, 24, 32, 40, 48]
+    assert 500 in experiments.Exchange(warmup=100, interval=25).times(500)  # the paper's last iteration is one
+    assert 0 in experiments.Exchange(warmup=0, interval=10).times(5)

@@ -14,7 +14,7 @@ from pcft.drawing.data import Data
 from pcft.errors import PcftError
 from pcft.files import write_json
 from tests.conftest import write_run
-from tests.test_figures import MANIFEST, data  # noqa: F401
+from tests.drawn import MANIFEST
 from tests.tex import needs_tex
 from tests.workspace import ROOT
 
@@ -27,7 +27,7 @@ def item(kind: Any, name: str, section: str, rule: str = "", about: About | None
 
 
 @pytest.fixture
-def job(data: Data, tmp_path: Path) -> PaperJob:  # noqa: F811
+def job(data: Data, tmp_path: Path) -> PaperJob:
     """One experiment of three runs on one seed, two of its figures, two tables, and a declared figure with a caption full of signs."""
     records = {"metrics": data.metrics, "trust": data.trust, "exchanges": data.exchanges, "cross": data.cross}
     names, runs = [], []

@@ -226,7 +226,7 @@ def _events(place: str, events: Events, problems: Problems) -> None:
 
 def _who(place: str, events: Events, corpus: Corpus, problems: Problems) -> None:
     """Events befall clients that there are, and not all of them."""
-    if events.absent and not round(events.absent * corpus.clients):
+    if 0 < events.absent < 1 and not round(events.absent * corpus.clients):
         problems.add(f"{place}.absent", f"is {events.absent}, which of {corpus.clients} clients is nobody")
     clients, place = events.poison.clients if events.poison else (), f"{place}.poison.clients"
     for client in clients:

@@ -63,9 +63,11 @@ def _told(place: str, comparison: Comparison, kind: Kind, problems: Problems) ->
 def _iterations(place: str, iterations: Sequence[int], experiment: Experiment, problems: Problems) -> None:
     """Those after which there is an exchange."""
     schedule, last = experiment.exchange, experiment.training.iterations
+    if schedule.interval < 1:
+        return  # said where the interval stands
     some = f"{schedule.warmup}, {schedule.warmup + schedule.interval}, … up to {last}"
     for i in iterations:
-        if i > last or not schedule.due(i):
+        if i not in schedule.times(last):
             problems.add(place, f"names {i}, after which nobody exchanges; there are exchanges after {some}")
 
 

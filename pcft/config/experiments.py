@@ -67,9 +67,9 @@ class Exchange:
     interval: int = 25
     """Iterations between exchanges."""
 
-    def due(self, iteration: int) -> bool:
-        """Whether clients exchange after `iteration`."""
-        return iteration >= self.warmup and (iteration - self.warmup) % self.interval == 0
+    def times(self, last: int) -> range:
+        """Return the iterations up to `last` after which clients exchange."""
+        return range(self.warmup, last + 1, self.interval)
 
 
 @dataclass(frozen=True, kw_only=True)
