@@ -7,7 +7,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,8 @@ from pcft.layout import REFERENCE, SPLITS, shard_name
 from pcft.lora import Adapters
 from tests.workspace import Workspace
 
-pytest_plugins = ["tests.drawn"]
+if TYPE_CHECKING:
+    from pcft.drawing.data import Data
 
 WORDS = {
     "sea": ["wave", "salt", "tide", "shell", "harbour", "gull", "anchor", "sail", "reef", "current"],
@@ -240,6 +241,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory, model_folders: dict[str, 
     from tests.finished_runs import finished_runs
 
     return finished_runs(tmp_path_factory.mktemp("finished"), model_folders["llama"])
+
+
+@pytest.fixture
+def data() -> Data:
+    """Records of three strategies, two clients and three seeds, for figures."""
+    from tests.drawn import to_draw
+
+    return to_draw()
 
 
 @pytest.fixture

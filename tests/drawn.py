@@ -8,7 +8,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import pytest
 
 from pcft.config.figures import Figures
 from pcft.drawing.data import Data
@@ -21,8 +20,8 @@ MANIFEST = {"categories": ["sea", "wood"], "mixture": {"measured": [[1, 0], [0, 
 SPENT = [("warmup", "train", 120.0), *((s, "train", 240.0) for s in ("local", "fedavg", "mine")), ("mine", "trust", 60.0)]
 
 
-@pytest.fixture
-def data() -> Data:
+def to_draw() -> Data:
+    """Return records in which what figures show is easy to tell by hand."""
     pairs = [(s, i, c, p) for s in ("local", "fedavg", "mine") for i in (5, 10) for c in (0, 1) for p in (0, 1)]
     trust = pd.DataFrame(
         [{"strategy": s, "seed": 0, "iteration": i, "client": c, "peer": p, "trust": float(c == p)} for s, i, c, p in pairs]

@@ -65,9 +65,9 @@ def _iterations(place: str, iterations: Sequence[int], experiment: Experiment, p
     schedule, last = experiment.exchange, experiment.training.iterations
     if schedule.interval < 1:
         return  # said where the interval stands
-    some = f"{schedule.warmup}, {schedule.warmup + schedule.interval}, … up to {last}"
+    some, times = f"{schedule.warmup}, {schedule.warmup + schedule.interval}, … up to {last}", schedule.times(last)
     for i in iterations:
-        if i not in schedule.times(last):
+        if i not in times:
             problems.add(place, f"names {i}, after which nobody exchanges; there are exchanges after {some}")
 
 

@@ -6,7 +6,7 @@ import copy
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,17 @@ from pcft.backbone import Backbone
 from pcft.config.corpora import Source
 from pcft.config.loading import load
 from pcft.config.parsing import Problems, read
-from pcft.errors import PcftError
 from pcft.files import sha256_of
 from pcft.layout import shard_name
 from pcft.sources import Origins, batches
 from tests.conftest import TINY, attach, random_corpus
+from tests.refusals import holder, places, tried
 from tests.workspace import ROOT
 
 pytestmark = pytest.mark.slow
 
 Tally = Callable[..., None]
 HANGS = timedelta(seconds=20)
-LONGEST = 300  # characters of a message
 HOSTILE = ["", " ", ".", "..", "../../etc/passwd", "/", "a/b", "$(id)", "`id`", "a;b", "-rf", "~", "{x}", "%s", "\0", "\n", "é", "𝕏", "nan"]
 scalars = st.one_of(
     st.none(),
@@ -57,29 +56,10 @@ def fuzz(examples: int) -> Callable[[Any], Any]:
     )
 
 
-def tried(work: Callable[[], Any], place: str) -> Any:
-    """Return what `work` returns, or None where it refuses its input in the way that it should."""
-    try:
-        return work()
-    except PcftError as error:
-        for line in str(error).split("\n"):
-            assert len(line) < LONGEST, line
-            assert place in line, line
-        return None
-
-
 def configs() -> list[dict[str, Any]]:
     """Return the shipped config files and that of the tests."""
     shipped = [yaml.safe_load(file.read_text()) for file in [*sorted(ROOT.glob("config/*.yaml")), ROOT / "config.yaml"]]
     return [*shipped, TINY, TINY, TINY, TINY]
-
-
-def places(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the path of everything in nested dicts and lists."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, one in inner:
-        yield (*before, key)
-        yield from places(one, (*before, key))
 
 
 @st.composite
@@ -90,10 +70,8 @@ def altered(draw: Any, bases: list[Any]) -> Any:
         there = list(places(result))
         if not there:
             break
-        *way, last = draw(st.sampled_from(there))
-        inside = result
-        for key in way:
-            inside = inside[key]
+        place = draw(st.sampled_from(there))
+        inside, last = holder(result, place), place[-1]
         action = draw(st.sampled_from(["replace", "replace", "remove", "add", "rename"]))
         if action == "replace":
             inside[last] = draw(values)
