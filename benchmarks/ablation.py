@@ -27,10 +27,11 @@ from transformers.activations import ACT2FN, NewGELUActivation
 from benchmarks import training
 from benchmarks.common import Apart, in_turn, ratio, show, summary, write_model
 from benchmarks.training import CASES, Case
-from pcft import backbone, dropout, frozen, lora, losses, stacked
-from pcft import training as trainer_module
-from pcft.dropout import Dropout
-from pcft.frozen import Frozen
+from pcft.models import backbone, dropout, frozen_linear, lora, stacked_linear
+from pcft.models.dropout import Dropout
+from pcft.models.frozen_linear import Frozen
+from pcft.training import cross_entropy
+from pcft.training import trainer as trainer_module
 
 CPU = torch.device("cpu")
 
@@ -46,7 +47,7 @@ def as_it_is() -> None:
 
 def weights_laid_out_in_each_call() -> None:
     """Multiply with weights as the model stores them."""
-    put(frozen, "_can_pack", lambda _: False)
+    put(frozen_linear, "_can_pack", lambda _: False)
 
 
 def a_product_a_module() -> None:
@@ -74,7 +75,7 @@ def updates_by_autograd() -> None:
         out: Tensor = _Product.apply(x, base)  # type: ignore[no-untyped-call]
         return out + scale * update.view(out.shape)
 
-    put(stacked._Updated, "apply", updated)
+    put(stacked_linear._Updated, "apply", updated)
 
 
 def masks_of_torch() -> None:
@@ -113,7 +114,7 @@ def all_logits_at_once() -> None:
 
 def cross_entropy_in_one_block() -> None:
     """Work on the logits of a chunk as a whole."""
-    put(losses, "BLOCK", losses.CHUNK)
+    put(cross_entropy, "BLOCK", cross_entropy.CHUNK)
 
 
 def norms_of_transformers() -> None:

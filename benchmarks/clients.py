@@ -29,20 +29,20 @@ import torch
 from matplotlib.ticker import StrMethodFormatter
 
 from benchmarks.common import alone, highest, in_turn, show, summary, write_model
-from pcft.allocator import keep_freed_memory
-from pcft.backbone import load
-from pcft.batches import Grid, grid
+from pcft.collaboration.client_events import Events
+from pcft.collaboration.exchange import Exchange
 from pcft.config.events import Events as Settings
 from pcft.config.experiments import Training
 from pcft.config.figures import Figures
 from pcft.config.strategies import Strategy
-from pcft.drawing.data import COLOURS, OTHERS
-from pcft.events import Events
-from pcft.exchange import Exchange
-from pcft.figures import style
-from pcft.ledger import Ledger
-from pcft.lora import Adapters
-from pcft.training import Trainer
+from pcft.models.backbone import load
+from pcft.models.lora import Adapters
+from pcft.reporting.figures.build import style
+from pcft.reporting.figures.data import COLOURS, OTHERS
+from pcft.runs.cost_ledger import Ledger
+from pcft.runtime.malloc import keep_freed_memory
+from pcft.training.batches import Grid, grid
+from pcft.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 LENGTH, RANK = 32, 4

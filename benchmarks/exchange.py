@@ -23,18 +23,18 @@ import torch
 import transformers
 
 from benchmarks.common import alone, in_turn, peak, ratio, show, summary, write_model
-from pcft import adapter_files
-from pcft.backbone import Backbone, load
-from pcft.batches import Grid, grid
+from pcft.collaboration.client_events import Events
+from pcft.collaboration.exchange import Exchange
 from pcft.config.events import Events as Settings
 from pcft.config.experiments import Training
 from pcft.config.strategies import AGGREGATIONS, Strategy
-from pcft.evaluation import cross_losses
-from pcft.events import Events
-from pcft.exchange import Exchange
-from pcft.ledger import Ledger
-from pcft.lora import Adapters
-from pcft.training import Trainer
+from pcft.models import peft_files
+from pcft.models.backbone import Backbone, load
+from pcft.models.lora import Adapters
+from pcft.runs.cost_ledger import Ledger
+from pcft.training.batches import Grid, grid
+from pcft.training.evaluation import cross_losses
+from pcft.training.trainer import Trainer
 
 LENGTH = 128
 MOST = 20  # clients that an experiment takes
@@ -101,7 +101,7 @@ def validation(folder: Path, rounds: int) -> None:
     everybody = torch.arange(clients)
     saved = [folder / f"client={i}" for i in range(clients)]
     for client, path in enumerate(saved):
-        adapter_files.write(adapters, client, path, base=str(folder), prefix=backbone.prefix)
+        peft_files.write(adapters, client, path, base=str(folder), prefix=backbone.prefix)
 
     def ours() -> torch.Tensor:
         return cross_losses(backbone, adapters, grid(texts, LENGTH), everybody, tokens_per_pass=8192)

@@ -16,10 +16,10 @@ from pathlib import Path
 import yaml
 
 from benchmarks.common import MODELS, flops_per_token, show
-from pcft import plan
-from pcft.config.loading import load
 from pcft.config.schema import Config
-from pcft.work import tokens_of
+from pcft.config.validation.load import load
+from pcft.workflow import plan
+from pcft.workflow.resources import tokens_of
 
 
 def count(config: Config) -> tuple[Counter[str], int, int]:

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from benchmarks.common import in_turn, ratio, show, summary
-from pcft.allocator import keep_freed_memory
-from pcft.attention import attention as causal
-from pcft.dropout import Dropout, Noise, select
-from pcft.frozen import Frozen
-from pcft.norms import RMSNorm
+from pcft.models.attention import attention as causal
+from pcft.models.dropout import Dropout, Noise, select
+from pcft.models.frozen_linear import Frozen
+from pcft.models.rms_norm import RMSNorm
+from pcft.runtime.malloc import keep_freed_memory
 
 REPETITIONS = 15
 

@@ -26,8 +26,8 @@ import torch
 from benchmarks.common import alone, highest, in_turn, show, summary, write_model
 from benchmarks.training import CASES, Case, matrix_product, stacked
 from pcft.config.figures import Figures
-from pcft.drawing.data import COLOURS
-from pcft.figures import style
+from pcft.reporting.figures.build import style
+from pcft.reporting.figures.data import COLOURS
 
 CPU = torch.device("cpu")
 PRODUCTS = 20

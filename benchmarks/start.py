@@ -24,11 +24,11 @@ import torch
 import transformers
 
 from benchmarks.common import show, summary, write_model
-from pcft import shards
+from pcft.artifacts.files import sha256_of, write_json
+from pcft.artifacts.paths import REFERENCE, SPLITS, shard_name
 from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
-from pcft.documents import Documents
-from pcft.files import sha256_of, write_json
-from pcft.layout import REFERENCE, SPLITS, shard_name
+from pcft.corpora import shards
+from pcft.corpora.documents import Documents
 
 CLIENTS, TOKENS = 6, 32768
 START = """

@@ -27,11 +27,11 @@ import torch
 import transformers
 
 from benchmarks.common import MODELS, Apart, alone, flops_per_token, highest, in_turn, ratio, show, summary, write_model
-from pcft.allocator import keep_freed_memory
-from pcft.backbone import load
 from pcft.config.experiments import Training
-from pcft.lora import Adapters
-from pcft.training import Trainer
+from pcft.models.backbone import load
+from pcft.models.lora import Adapters
+from pcft.runtime.malloc import keep_freed_memory
+from pcft.training.trainer import Trainer
 
 RANK, ALPHA, LORA_DROPOUT = 4, 32, 0.1
 PRODUCTS = 100

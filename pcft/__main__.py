@@ -13,12 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from pcft import __version__, gpus, manifests, result_commands, tracking, uses, watching
+from pcft import __version__
+from pcft.artifacts import manifests
+from pcft.cli import adapters, monitoring, reporting
 from pcft.config.compute import Compute
-from pcft.config.parsing import from_file
+from pcft.config.validation.parsing import from_file
 from pcft.errors import FULL, PcftError, first_line
-from pcft.interruption import Interrupted
-from pcft.provenance import code_of
+from pcft.monitoring import experiment_tracking
+from pcft.runtime import gpu_locks
+from pcft.runtime.signals import Interrupted
+from pcft.workflow.code_hash import code_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,50 +64,50 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def _wheel(o: argparse.Namespace) -> None:
-    from pcft import wheels
     from pcft.config.models import Wheel
+    from pcft.downloads import wheels
 
     package, _, version = o.package.partition("==")
     wheels.fetch(Wheel(package=package, version=version, sha256=o.sha256), o.output)
 
 
 def _repository(o: argparse.Namespace) -> None:
-    from pcft import repositories
-    from pcft.config.hub import Repository
+    from pcft.config.downloads import Repository
+    from pcft.downloads import hub
 
-    repositories.fetch(from_file(Repository, o.settings), o.output)
+    hub.fetch(from_file(Repository, o.settings), o.output)
 
 
 def _model(o: argparse.Namespace) -> None:
-    from pcft import models
     from pcft.config.models import ModelJob
+    from pcft.models import convert
 
-    models.build(from_file(ModelJob, o.settings), o.wheel, o.repository, o.output)
+    convert.build(from_file(ModelJob, o.settings), o.wheel, o.repository, o.output)
 
 
 def _corpus(o: argparse.Namespace) -> None:
-    from pcft import corpora
     from pcft.config.corpora import CorpusJob
+    from pcft.corpora import build
 
-    corpora.build(from_file(CorpusJob, o.settings), dict(o.wheel), dict(o.repository), o.tokenizer, o.output, threads=o.threads)
+    build.build(from_file(CorpusJob, o.settings), dict(o.wheel), dict(o.repository), o.tokenizer, o.output, threads=o.threads)
 
 
 def _warmup(o: argparse.Namespace) -> None:
     finetuning, job = _training(o)
-    with tracking.beside(o.trackers, o.output):
+    with experiment_tracking.beside(o.trackers, o.output):
         finetuning.warmup(job)
 
 
 def _finetune(o: argparse.Namespace) -> None:
     finetuning, job = _training(o)
-    with tracking.beside(o.trackers, o.output):
+    with experiment_tracking.beside(o.trackers, o.output):
         finetuning.finetune(job, o.warmup)
 
 
 def _verify(o: argparse.Namespace) -> None:
-    from pcft import runs
+    from pcft.artifacts import run_folders
 
-    if unsound := runs.unsound(o.results):
+    if unsound := run_folders.unsound(o.results):
         raise PcftError("\n".join(unsound))
     print(f"{o.results}: every file is the one that its manifest describes")
 
@@ -115,9 +119,9 @@ def _training(o: argparse.Namespace) -> tuple[Any, Any]:
         intact = beside.submit(manifests.verify, o.model, required=False)  # any other Hugging Face folder has no manifest
         import torch
 
-        from pcft import finetuning
         from pcft.config.experiments import Run
-        from pcft.session import Job
+        from pcft.runs import stages
+        from pcft.runs.loop import Job
 
     gc.freeze()
     gc.enable()
@@ -125,16 +129,16 @@ def _training(o: argparse.Namespace) -> tuple[Any, Any]:
     torch.set_num_threads(o.threads)
     device = _device(o.device, o.gpu, torch.cuda.is_available)
     paths, run = (o.model, o.corpus, o.output), from_file(Run, o.settings)
-    code = o.code or code_of(finetuning.__name__)
+    code = o.code or code_of(stages.__name__)
     job = Job(run, o.seed, *paths, torch.device(device), o.tokens_per_pass, code, o.checkpoint_minutes, o.base)
-    return finetuning, job
+    return stages, job
 
 
 def _device(wanted: str, gpu: int, seen: Callable[[], bool]) -> str:
     """Return the device to train on, with a GPU of this job's own if it is one; `seen` says whether torch sees any."""
     if wanted == "cpu" or not gpu:
         return "cpu"
-    name = gpus.claim()
+    name = gpu_locks.claim()
     if seen():
         print(f"GPU {name} is this job's own" if name else "nvidia-smi lists no GPU: jobs side by side share what torch sees", flush=True)
         return "cuda"
@@ -142,7 +146,7 @@ def _device(wanted: str, gpu: int, seen: Callable[[], bool]) -> str:
         raise PcftError("compute.device is cuda, but torch sees no GPU here; use auto or cpu, or install a CUDA build of torch")
     if name is not None:
         print(f"torch does not see GPU {name}: is it a build for the CPU? Training on the CPU", flush=True)
-        gpus.release()
+        gpu_locks.release()
     return "cpu"
 
 
@@ -165,7 +169,7 @@ def _add_training(sub: argparse.ArgumentParser) -> None:
         "--tokens-per-pass", type=int, default=Compute.tokens_per_pass, help="most tokens, of all clients together, in one pass"
     )
     sub.add_argument("--checkpoint-minutes", type=int, default=Compute.checkpoint_minutes, help="longest time between checkpoints")
-    sub.add_argument("--trackers", type=tracking.names, default=(), help="to copy the journal to; several between commas")
+    sub.add_argument("--trackers", type=experiment_tracking.names, default=(), help="to copy the journal to; several between commas")
     sub.add_argument("--code", help="hash of the code, for the records; found out if left out")
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument("--gpu", type=int, choices=(0, 1), default=Compute.gpu, help="GPUs to claim; 0 trains on the CPU")
@@ -213,13 +217,13 @@ def _parser() -> argparse.ArgumentParser:
         if name == "finetune":
             sub.add_argument("--warmup", type=Path, required=True, help="output folder of the warm-up")
 
-    result_commands.add(command)
-    watching.add(command)
+    reporting.add(command)
+    monitoring.add(command)
 
     sub = command("verify", _verify, "Compare everything that was made with its manifests.", writes=False)
     sub.add_argument("--results", type=Path, default=Path("results"), help="folder of results")
 
-    uses.add(command)
+    adapters.add(command)
     return parser
 
 

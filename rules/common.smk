@@ -5,13 +5,15 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from pcft import plan, selection, tracking, work
+from pcft.artifacts.paths import MODEL_FILES
 from pcft.config.experiments import WARMUPS
 from pcft.config.figures import NAMES, STUDIES
-from pcft.config.loading import load
+from pcft.config.validation.load import load
 from pcft.errors import PcftError
-from pcft.layout import MODEL_FILES
-from pcft.provenance import code_of
+from pcft.monitoring import experiment_tracking
+from pcft.workflow import outputs, plan
+from pcft.workflow import resources as requests
+from pcft.workflow.code_hash import code_of
 
 
 def beneath(path):
@@ -27,7 +29,7 @@ try:
     settings = load(config, source)
     plan.check_files(settings, source)
     if not workflow.deployment_settings.deployment_method:  # else jobs have environments of their own
-        tracking.require(settings.trackers)
+        experiment_tracking.require(settings.trackers)
 except PcftError as error:
     raise WorkflowError(str(error)) from None
 
@@ -63,8 +65,8 @@ TRAINING = {
     "checkpoint_minutes": settings.compute.checkpoint_minutes,
     "trackers": ",".join(settings.trackers) or "none",
     "gpu": 0 if settings.compute.device == "cpu" else settings.compute.gpu,
-    "mem_mb": asked(work.megabytes),
-    "runtime": asked(work.minutes),
+    "mem_mb": asked(requests.megabytes),
+    "runtime": asked(requests.minutes),
 }
 
 
@@ -73,9 +75,9 @@ COUNTED = {experiment: plan.counted(settings, experiment, RESULTS) for experimen
 WITH_RUNS = [experiment for experiment, (found, _) in COUNTED.items() if found]
 
 # Of each figure over experiments, and of the table over all of them: what it is made of.
-COMPARISONS = {name: selection.comparison_job(settings, about, COUNTED.get) for name, about in selection.comparisons(settings).items()}
-RANKING = selection.ranking_job(settings, COUNTED.get) if selection.has_ranking(settings) else None
-ITEMS = selection.items(settings, plan.corpora(settings), COUNTED.get)
+COMPARISONS = {name: outputs.comparison_job(settings, about, COUNTED.get) for name, about in outputs.comparisons(settings).items()}
+RANKING = outputs.ranking_job(settings, COUNTED.get) if outputs.has_ranking(settings) else None
+ITEMS = outputs.items(settings, plan.corpora(settings), COUNTED.get)
 
 
 def any_of(names):

@@ -27,7 +27,7 @@ for corpus, tokenizer in plan.declared_corpora(settings):
             mem_mb=growing(2000),
             runtime=growing(60),
         params:
-            code=code_of("pcft.corpora"),
+            code=code_of("pcft.corpora.build"),
             folder=lambda wildcards, output: Path(output.manifest).parent,
             tokenizer=lambda wildcards, input: Path(input.model).parent,
             fetched=lambda wildcards, input: [
@@ -74,7 +74,7 @@ for corpus, tokenizer in plan.declared_corpora(settings):
             mem_mb=growing(1000),
             runtime=growing(10),
         params:
-            code=code_of("pcft.corpus_tables"),
+            code=code_of("pcft.reporting.corpus_table"),
             corpus=lambda wildcards, input: Path(input[0]).parent,
             name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
         shell:
@@ -109,7 +109,7 @@ for corpus, tokenizer in plan.declared_corpora(settings):
             mem_mb=growing(1000),
             runtime=growing(10),
         params:
-            code=code_of("pcft.figures"),
+            code=code_of("pcft.reporting.figures.build"),
             corpus=lambda wildcards, input: Path(input.corpus).parent,
             name=lambda wildcards, output: Path(output.pdf).with_suffix(""),
         shell:

@@ -37,7 +37,7 @@ rule figure:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code_of("pcft.figures"),
+        code=code_of("pcft.reporting.figures.build"),
         runs=lambda wildcards: run_folders(wildcards.experiment),
         missing=lambda wildcards: missing_of(wildcards.experiment),
         corpus=lambda wildcards, input: Path(input.corpus).parent,
@@ -77,7 +77,7 @@ rule sweep:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code_of("pcft.figures"),
+        code=code_of("pcft.reporting.figures.build"),
         name=lambda wildcards, output: Path(output.pdf).with_suffix(""),
     shell:
         "python -m pcft sweep --settings {input.settings:q} --sweep {input.sweep:q}"
@@ -112,8 +112,8 @@ rule comparison:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code_of("pcft.figures"),
-        about=lambda wildcards: asdict(selection.about(settings, selection.comparisons(settings)[wildcards.comparison])),
+        code=code_of("pcft.reporting.figures.build"),
+        about=lambda wildcards: asdict(outputs.about(settings, outputs.comparisons(settings)[wildcards.comparison])),
         name=lambda wildcards, output: Path(output.pdf).with_suffix(""),
     shell:
         "python -m pcft comparison --settings {input.settings:q} --comparison {input.comparison:q}"

@@ -66,7 +66,7 @@ rule model:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        code=code_of("pcft.models"),
+        code=code_of("pcft.models.convert"),
         folder=lambda wildcards, output: Path(output.manifest).parent,
         fetched=lambda wildcards, input: [
             *(f"--wheel={file}" for file in input.wheel),

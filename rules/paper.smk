@@ -27,7 +27,7 @@ rule paper:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code_of("pcft.paper"),
+        code=code_of("pcft.reporting.paper"),
         captions=CAPTIONS,
         config=source.split(", "),
     shell:

@@ -20,7 +20,7 @@ rule overview:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code_of("pcft.overview"),
+        code=code_of("pcft.reporting.overview"),
         experiments=WITH_RUNS,
         results=RESULTS,
     shell:

@@ -21,7 +21,7 @@ rule warmup:
     resources:
         **TRAINING,
     params:
-        code=code_of("pcft.finetuning"),
+        code=code_of("pcft.runs.stages"),
         model=lambda wildcards, input: base_model(input.model),
         corpus=lambda wildcards, input: Path(input.corpus).parent,
         folder=lambda wildcards, output: Path(output.state).parent,
@@ -58,7 +58,7 @@ rule finetune:
     resources:
         **TRAINING,
     params:
-        code=code_of("pcft.finetuning"),
+        code=code_of("pcft.runs.stages"),
         model=lambda wildcards, input: base_model(input.model),
         corpus=lambda wildcards, input: Path(input.corpus).parent,
         warmup=lambda wildcards, input: Path(input.state).parent,

@@ -36,7 +36,7 @@ rule table:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code_of("pcft.tables"),
+        code=code_of("pcft.reporting.final_table"),
         runs=lambda wildcards: run_folders(wildcards.experiment),
         missing=lambda wildcards: missing_of(wildcards.experiment),
         name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
@@ -79,7 +79,7 @@ rule costs:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code_of("pcft.cost_tables"),
+        code=code_of("pcft.reporting.cost_table"),
         runs=lambda wildcards: run_folders(wildcards.experiment),
         missing=lambda wildcards: missing_of(wildcards.experiment),
         name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
@@ -123,7 +123,7 @@ rule ranking:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code_of("pcft.ranking"),
+        code=code_of("pcft.reporting.ranking_table"),
         name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
     shell:
         "python -m pcft ranking --settings {input.settings:q}"

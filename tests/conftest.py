@@ -16,19 +16,21 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from pcft import backbone, runs, shards
-from pcft.backbone import Backbone
+from pcft.artifacts import run_folders
+from pcft.artifacts.files import sha256_of, write_json
+from pcft.artifacts.paths import REFERENCE, SPLITS, shard_name
 from pcft.config.experiments import Adapters as Adaptation
 from pcft.config.experiments import Evaluation, Exchange, Run, Training
-from pcft.documents import Documents
-from pcft.files import sha256_of, write_json
-from pcft.interruption import SIGNALS
-from pcft.layout import REFERENCE, SPLITS, shard_name
-from pcft.lora import Adapters
+from pcft.corpora import shards
+from pcft.corpora.documents import Documents
+from pcft.models import backbone
+from pcft.models.backbone import Backbone
+from pcft.models.lora import Adapters
+from pcft.runtime.signals import SIGNALS
 from tests.workspace import Workspace
 
 if TYPE_CHECKING:
-    from pcft.drawing.data import Data
+    from pcft.reporting.figures.data import Data
 
 WORDS = {
     "sea": ["wave", "salt", "tide", "shell", "harbour", "gull", "anchor", "sail", "reef", "current"],
@@ -168,7 +170,7 @@ def write_run(folder: Path, records: dict[str, pd.DataFrame], *, settings: dict[
     write_json(folder / "settings.json", settings)
     for name, rows in records.items():
         rows.to_parquet(run / f"{name}.parquet")
-    runs.describe(run, {"settings": settings, "seed": seed}, [f"{name}.parquet" for name in records])
+    run_folders.describe(run, {"settings": settings, "seed": seed}, [f"{name}.parquet" for name in records])
     return run
 
 

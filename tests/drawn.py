@@ -9,10 +9,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from pcft.artifacts.files import write_json
 from pcft.config.figures import Figures
-from pcft.drawing.data import Data
-from pcft.figures import FIGURES
-from pcft.files import write_json
+from pcft.reporting.figures.build import FIGURES
+from pcft.reporting.figures.data import Data
 from tests.conftest import write_run
 from tests.test_tables import metrics
 

@@ -7,10 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pcft import corpora, models, plan
-from pcft.config.loading import load
 from pcft.config.models import ModelJob
-from pcft.finetuning import Job, finetune, warmup
+from pcft.config.validation.load import load
+from pcft.corpora import build
+from pcft.models import convert
+from pcft.runs.stages import Job, finetune, warmup
+from pcft.workflow import plan
 from tests.conftest import CPU, TINY, WORDS, sentences
 
 STRATEGIES = ("local", "validation")
@@ -39,8 +41,8 @@ def finished_runs(folder: Path, model: Path, **changes: Any) -> Path:
     config, results = load(values, "config.yaml"), folder / "results"
     plan.write_settings(config, results)
     base, corpus = results / "models/tiny", results / "corpora/places/tiny"
-    models.build(ModelJob(model=config.models["tiny"]), None, None, base)
-    corpora.build(plan.corpus_job(config, "places", "tiny"), {}, {}, base, corpus)
+    convert.build(ModelJob(model=config.models["tiny"]), None, None, base)
+    build.build(plan.corpus_job(config, "places", "tiny"), {}, {}, base, corpus)
     runs = results / "runs/main"
     started: dict[str, Any] = {"seed": 1, "model": base, "corpus": corpus, "device": CPU, "tokens_per_pass": 8192, "code": "this"}
     warmup(Job(plan.run_of(config, "main", warmup="warmup"), output=runs / "warmup/seed=1", **started))

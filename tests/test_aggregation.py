@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pcft.aggregation import aggregate, mean
+from pcft.collaboration.aggregation import aggregate, mean
+from pcft.collaboration.aggregation_error import Gap
 from pcft.config.strategies import AGGREGATIONS
-from pcft.gaps import Gap
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "strategies.npz")
 

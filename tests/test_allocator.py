@@ -8,7 +8,7 @@ import pytest
 
 CODE = """
 import resource, torch
-from pcft.allocator import keep_freed_memory
+from pcft.runtime.malloc import keep_freed_memory
 if {keep}:
     keep_freed_memory()
 def use():

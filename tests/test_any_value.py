@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pcft.config.loading import load
+from pcft.config.validation.load import load
 from tests.conftest import TINY
 from tests.refusals import holder, places, tried
 

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pcft.attention import attention
-from pcft.dropout import Dropout, Noise
+from pcft.models.attention import attention
+from pcft.models.dropout import Dropout, Noise
 
 
 def drawn(seed: int, *shape: int) -> Tensor:

@@ -7,10 +7,10 @@ import pytest
 import torch
 import transformers
 
-from pcft import backbone
-from pcft.attention import attention
-from pcft.backbone import Backbone
 from pcft.errors import PcftError
+from pcft.models import backbone
+from pcft.models.attention import attention
+from pcft.models.backbone import Backbone
 from tests.conftest import CPU, tiny
 
 TOKENS = torch.arange(60).view(3, 20) % 400

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcft.batches import draw, grid, passes, training_batch
+from pcft.training.batches import draw, grid, passes, training_batch
 
 
 @given(st.lists(st.integers(2, 40), min_size=1, max_size=4), st.integers(1, 12))

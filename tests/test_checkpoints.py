@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from pcft import checkpoints
-from pcft.backbone import Backbone
 from pcft.errors import PcftError
+from pcft.models.backbone import Backbone
+from pcft.training import checkpoints
 from tests.test_training import client_texts, curve, trainer
 
 

@@ -43,7 +43,7 @@ def test_out_of_memory_names_the_setting(monkeypatch: pytest.MonkeyPatch, capsys
     def full(_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB. More advice.")
 
-    monkeypatch.setattr("pcft.result_commands._table", full)
+    monkeypatch.setattr("pcft.cli.reporting._table", full)
     assert main(["table", "--runs=x", "--output=y"]) == 2
     assert capsys.readouterr().err == (
         "pcft: memory ran out (CUDA out of memory. Tried to allocate 9 GiB. More advice.); give the job more of it\n"
@@ -68,7 +68,7 @@ def test_nothing_is_searched_for_garbage_while_a_training_stage_is_imported(tmp_
 import gc, sys
 class Watch:
     def find_spec(self, name, *_):
-        if name in ("torch", "transformers", "pcft.finetuning"):
+        if name in ("torch", "transformers", "pcft.runs.stages"):
             print(name, gc.isenabled())
 sys.meta_path.insert(0, Watch())
 from pcft.__main__ import main
@@ -77,4 +77,4 @@ print("afterwards", gc.isenabled(), status)
 """
     nowhere = [f"--{name}={tmp_path / 'nothing'}" for name in ("settings", "model", "corpus", "output")]
     done = subprocess.run([sys.executable, "-c", watch, "warmup", *nowhere, "--seed=1"], capture_output=True, text=True, check=True)
-    assert sorted(done.stdout.splitlines()) == ["afterwards True 2", "pcft.finetuning False", "torch False", "transformers False"]
+    assert sorted(done.stdout.splitlines()) == ["afterwards True 2", "pcft.runs.stages False", "torch False", "transformers False"]

@@ -10,16 +10,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from pcft import figures, plan, selection
+from pcft.artifacts.files import canonical, write_json
 from pcft.config.comparisons import KINDS, ComparisonJob, Entry
 from pcft.config.figures import NAMES, Figures
-from pcft.config.loading import load
-from pcft.config.parsing import Problems, read
-from pcft.drawing.comparisons import curves, improvement
-from pcft.drawing.data import COLOURS, Data
+from pcft.config.validation.load import load
+from pcft.config.validation.parsing import Problems, read
 from pcft.errors import PcftError
-from pcft.files import canonical, write_json
-from pcft.statistics import estimate
+from pcft.reporting.figures import build
+from pcft.reporting.figures.comparisons import curves, improvement
+from pcft.reporting.figures.data import COLOURS, Data
+from pcft.reporting.statistics import estimate
+from pcft.workflow import outputs, plan
 from tests.conftest import write_run
 from tests.drawn import MANIFEST
 
@@ -147,12 +148,12 @@ def test_declarations_touch_no_other_settings(tiny_config: dict[str, Any]) -> No
 
 def test_studies_where_there_is_something_to_study(tiny_config: dict[str, Any]) -> None:
     config = load(tiny_config, "my.yaml")
-    assert selection.figures(config, "main") == list(NAMES)
+    assert outputs.figures(config, "main") == list(NAMES)
     tiny_config["strategies"] = {"two": {"trust": "fedavg", "topology": "top_k", "k": 2}, "warm": {"trust": "weights", "temperature": 2}}
     tiny_config["experiments"]["main"]["strategies"] = ["weights", "warm"]
-    assert selection.figures(load(tiny_config, "my.yaml"), "main") == list(NAMES)
+    assert outputs.figures(load(tiny_config, "my.yaml"), "main") == list(NAMES)
     tiny_config["experiments"]["main"]["strategies"] = ["fedavg", "two"]
-    assert selection.figures(load(tiny_config, "my.yaml"), "main") == [*NAMES, "topologies"]
+    assert outputs.figures(load(tiny_config, "my.yaml"), "main") == [*NAMES, "topologies"]
 
 
 @pytest.fixture
@@ -225,6 +226,6 @@ def test_declared_figures_are_drawn(data: Data, tmp_path: Path, figure: str, wid
     )
     look = Figures(resolution=60)
     for name in ("a", "b"):
-        figures.build_comparison(job, tmp_path, look, tmp_path / name)
+        build.build_comparison(job, tmp_path, look, tmp_path / name)
     assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
     assert plt.imread(tmp_path / "a.png").shape[1] == round(60 * (6.75 if width == "text" else 3.3))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pcft.config.loading import load
+from pcft.config.validation.load import load
 from pcft.errors import PcftError
 from tests.conftest import TINY
 

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from pcft.files import sha256_of
-from pcft.layout import MODEL_FILES
+from pcft.artifacts.files import sha256_of
+from pcft.artifacts.paths import MODEL_FILES
 from tests.conftest import TINY, sentences
 from tests.hub import Hub
 from tests.test_repositories import REVISION, parquet

@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pcft import corpora
+from pcft.artifacts.paths import shard_name
 from pcft.config.corpora import Corpus, CorpusJob, Source, Tokens
-from pcft.encodings import Encoding
+from pcft.corpora import build as corpus_build
+from pcft.corpora.shards import read_manifest, read_tokens
+from pcft.corpora.tokenizer import Encoding
 from pcft.errors import PcftError
-from pcft.layout import shard_name
-from pcft.shards import read_manifest, read_tokens
 from tests.conftest import WORDS, sentences
 
 END = "<|endoftext|>"
@@ -37,7 +37,7 @@ def change(job: CorpusJob, **options: Any) -> CorpusJob:
 
 
 def build(job: CorpusJob, tokenizer: Path, output: Path, **options: Any) -> dict[str, Any]:
-    corpora.build(job, {}, {}, tokenizer, output, **options)
+    corpus_build.build(job, {}, {}, tokenizer, output, **options)
     return read_manifest(output)
 
 

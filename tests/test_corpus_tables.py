@@ -9,10 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pcft import corpora, corpus_tables, figures, pages
 from pcft.config.corpora import CorpusJob, Source
 from pcft.config.figures import Figures
+from pcft.corpora import build as corpus_build
 from pcft.errors import PcftError
+from pcft.reporting import corpus_table, html_pages
+from pcft.reporting.figures import build as figures
 from tests.conftest import sentences
 from tests.test_corpora import change, job
 
@@ -21,8 +23,8 @@ __all__ = ["job"]
 
 def test_what_a_corpus_is_made_of(job: CorpusJob, texts: Path, model_folders: dict[str, Path], tmp_path: Path) -> None:
     (texts / "wood" / "copy.txt").write_text((texts / "sea" / "00.txt").read_text())
-    corpora.build(change(job, mixture="mixed"), {}, {}, model_folders["gpt2"], tmp_path / "c")
-    corpus_tables.build(tmp_path / "c", tmp_path / "card")
+    corpus_build.build(change(job, mixture="mixed"), {}, {}, model_folders["gpt2"], tmp_path / "c")
+    corpus_table.build(tmp_path / "c", tmp_path / "card")
     table = pd.read_csv(tmp_path / "card.csv").set_index("category")
     assert list(table.index) == ["sea", "wood", "city"]
     assert table["read"].tolist() == [30, 31, 30]
@@ -44,8 +46,8 @@ def test_odd_names(job: CorpusJob, model_folders: dict[str, Path], tmp_path: Pat
     clients = ("a|b", "train", "c\nd$x_{")
     source.write_text("".join(json.dumps({"text": f"{who} {s}", "who": who}) + "\n" for who in clients for s in sentences("sea", 30)))
     natural = change(job, mixture="natural", categories={"all": Source(files=(str(source),), client="who")})
-    corpora.build(dataclasses.replace(natural, categories=("all",)), {}, {}, model_folders["gpt2"], tmp_path / "c")
-    corpus_tables.build(tmp_path / "c", tmp_path / "card")
+    corpus_build.build(dataclasses.replace(natural, categories=("all",)), {}, {}, model_folders["gpt2"], tmp_path / "c")
+    corpus_table.build(tmp_path / "c", tmp_path / "card")
     lines = (tmp_path / "card.md").read_text().splitlines()
     assert {line.replace(r"\|", "").count("|") for line in lines if line.startswith("|")} == {10, 8}
     assert any("share of train" in line for line in lines)
@@ -55,11 +57,11 @@ def test_odd_names(job: CorpusJob, model_folders: dict[str, Path], tmp_path: Pat
 
 def test_cells_look_as_they_are() -> None:
     odd = ["a/*.txt b/*.txt", "_all_ my_file", r"\input", "`x` [y](z) ![w](v)", "<b>"]
-    row = "|".join(corpus_tables._escaped(odd))
-    shown = re.findall("<td>(.*)</td>", pages.fragment(f"|1|2|3|4|5|\n|-|-|-|-|-|\n|{row}|", [], Path()))
+    row = "|".join(corpus_table._escaped(odd))
+    shown = re.findall("<td>(.*)</td>", html_pages.fragment(f"|1|2|3|4|5|\n|-|-|-|-|-|\n|{row}|", [], Path()))
     assert [html.unescape(cell) for cell in shown] == odd
 
 
 def test_no_corpus(tmp_path: Path) -> None:
     with pytest.raises(PcftError, match=r"manifest\.json: no readable manifest"):
-        corpus_tables.build(tmp_path, tmp_path / "card")
+        corpus_table.build(tmp_path, tmp_path / "card")

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pcft import cost_tables, overview, pages
+from pcft.artifacts.files import write_json
 from pcft.errors import PcftError
-from pcft.files import write_json
+from pcft.reporting import cost_table, html_pages, overview
 from tests.conftest import write_run
 
 VERSIONS = {"python": "3.11.7", "torch": "2.13.0"}
@@ -55,7 +55,7 @@ def runs(tmp_path: Path) -> list[Path]:
 
 
 def test_what_runs_share_is_counted_once(runs: list[Path]) -> None:
-    table = cost_tables.ledger(runs)
+    table = cost_table.ledger(runs)
     rows = list(zip(table["strategy"], table["seed"], strict=True))
     assert rows == [("warmup", 1), ("warmup", 2), ("warmup-frozen-a", 1), ("mine", 1), ("mine", 2), ("fixed", 1)]
     assert table["tokens_train"].sum() == 3 * 1_000 + 3 * 2_000
@@ -68,7 +68,7 @@ def test_what_runs_share_is_counted_once(runs: list[Path]) -> None:
 
 
 def test_files(runs: list[Path], tmp_path: Path) -> None:
-    cost_tables.build(runs, tmp_path / "tables/costs-e", missing=["fixed/seed=2"])
+    cost_table.build(runs, tmp_path / "tables/costs-e", missing=["fixed/seed=2"])
     numbers = pd.read_csv(tmp_path / "tables/costs-e.csv")
     assert numbers["seconds_load"].tolist() == [2, 2, 2, 3, 3, 3]
     markdown = (tmp_path / "tables/costs-e.md").read_text()
@@ -81,10 +81,10 @@ def test_files(runs: list[Path], tmp_path: Path) -> None:
 
 
 def test_every_cell_of_the_page_leads_to_its_run(runs: list[Path], tmp_path: Path) -> None:
-    cost_tables.build(runs, tmp_path / "tables/costs-e")
+    cost_table.build(runs, tmp_path / "tables/costs-e")
     page = (tmp_path / "tables/costs-e.html").read_text()
     cells = re.findall(r"<td>(.*?)</td>", page)
-    assert len(cells) == 6 * len(cost_tables.READABLE)
+    assert len(cells) == 6 * len(cost_table.READABLE)
     targets = [match[1] for cell in cells if (match := re.match('<a href="(.+)">.+</a>$', cell))]
     assert len(targets) == len(cells)
     assert targets[-1] == "../runs/e/fixed/seed=1/"
@@ -97,7 +97,7 @@ def test_a_seed_is_a_name(tmp_path: Path) -> None:
     )
     write_json(run / "cost.json", cost(trust=1))
     (tmp_path / "runs/e/warmup/seed=2024").mkdir(parents=True)
-    cost_tables.build([run], tmp_path / "tables/costs-e")
+    cost_table.build([run], tmp_path / "tables/costs-e")
     assert re.search(r"\| mine +\| 2024 +\|", (tmp_path / "tables/costs-e.md").read_text())
     assert 'href="../runs/e/mine/seed=2024/"' in (tmp_path / "tables/costs-e.html").read_text()
 
@@ -110,13 +110,13 @@ def test_damaged_records(runs: list[Path], content: str | None, why: str) -> Non
     if content is not None:
         (runs[0] / "cost.json").write_text(content)
     with pytest.raises(PcftError, match=rf"cost\.json: not a record of costs \(.*{why}"):
-        cost_tables.ledger(runs)
+        cost_table.ledger(runs)
 
 
 def test_rows_of_a_strategy_lead_to_all_its_seeds() -> None:
     runs = [Path(f"r/runs/e/mine/seed={seed}") for seed in (1, 2)]
     text = "| strategy | loss |\n|---|---|\n| mine | **1.5 ± 0.1** |\n| other | 1 |\n\nA <b>note</b>."
-    html = pages.fragment(text, runs, Path("r"))
+    html = html_pages.fragment(text, runs, Path("r"))
     assert html.count('<a href="runs/e/mine/">') == 2
     assert '<a href="runs/e/mine/"><strong>1.5 ± 0.1</strong></a>' in html
     assert "<td>other</td>" in html
@@ -127,7 +127,7 @@ def test_overview(runs: list[Path], tmp_path: Path) -> None:
     experiment = {"model": "m", "corpus": "c", "seeds": [1, 2]}
     experiment |= {"training": {"iterations": 40}, "exchange": {"interval": 8, "warmup": 16}}
     write_json(tmp_path / "runs/e/settings.json", {"experiment": experiment, "corpus": {"clients": 6, "mixture": "mixed"}})
-    cost_tables.build(runs, tmp_path / "tables/costs-e")
+    cost_table.build(runs, tmp_path / "tables/costs-e")
     (tmp_path / "tables/final-e.md").write_text("| strategy | loss |\n|---|---|\n| mine | 1.5 |\n| fixed | 2.5 |\n")
     overview.build(tmp_path, ["e"], tmp_path / "overview.html")
     html = (tmp_path / "overview.html").read_text()

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pcft.config.corpora import Corpus, Tokens
-from pcft.dealing import Hand, Seen
-from pcft.documents import NONE, Documents
-from pcft.mixtures import MIXTURES, whole
+from pcft.corpora.allocation import Hand, Seen
+from pcft.corpora.documents import NONE, Documents
+from pcft.corpora.mixtures import MIXTURES, whole
 
 BUDGET = Tokens(train=100, validation=10, test=10, reference=10)
 
@@ -157,7 +157,7 @@ def test_whole_parts(shares: list[float], total: int) -> None:
 
 
 def test_divergence() -> None:
-    from pcft.cards import divergence
+    from pcft.corpora.corpus_statistics import divergence
 
     matrix = divergence([np.array([2, 2, 0]), np.array([1, 1, 0]), np.array([0, 0, 7]), np.array([0, 1, 1])])
     assert matrix[0][1] == 0  # equal shares

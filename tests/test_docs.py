@@ -21,14 +21,14 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from pcft import manifests
 from pcft.__main__ import _parser
-from pcft.config import reference
+from pcft.artifacts import manifests
+from pcft.config import docs
 from pcft.config.corpora import Corpus
 from pcft.config.experiments import Experiment
-from pcft.config.loading import load
 from pcft.config.schema import Config
 from pcft.config.strategies import SOURCES
+from pcft.config.validation.load import load
 from pcft.errors import PcftError
 from tests.conftest import WORDS, sentences
 from tests.pages import PAGES, ROOT, TOOLS, Block, blocks, inline
@@ -203,25 +203,23 @@ def test_the_mistake_that_the_readme_shows(tiny_config: dict[str, Any]) -> None:
 
 def test_the_page_of_settings_is_made_from_the_types() -> None:
     page = ROOT / "docs/settings.md"
-    difference = difflib.unified_diff(
-        page.read_text().splitlines(), reference.page().splitlines(), "docs/settings.md", "the types", lineterm=""
-    )
+    difference = difflib.unified_diff(page.read_text().splitlines(), docs.page().splitlines(), "docs/settings.md", "the types", lineterm="")
     if shown := "\n".join(difference):
-        pytest.fail(f"{shown}\n\nTo mend it: python -m pcft.config.reference docs/settings.md")
+        pytest.fail(f"{shown}\n\nTo mend it: python -m pcft.config.docs docs/settings.md")
 
 
 def test_defaults_are_shown_as_yaml_reads_them() -> None:
-    for _, kind in reference.sections(Config):
+    for _, kind in docs.sections(Config):
         for field in dataclasses.fields(kind):
             if field.default is not dataclasses.MISSING:
-                read = yaml.safe_load(reference._yaml(field.default))
+                read = yaml.safe_load(docs._yaml(field.default))
                 assert read == (list(field.default) if isinstance(field.default, tuple) else field.default), field
                 assert type(read) is type(field.default) or isinstance(read, list), field
 
 
 def test_settings_without_a_meaning_are_refused() -> None:
     with pytest.raises(ValueError, match=r"tests\.test_docs\.Silent\.one has no docstring under it"):
-        reference.settings(Silent)
+        docs.settings(Silent)
 
 
 @dataclasses.dataclass
@@ -233,8 +231,8 @@ class Silent:
 
 def settings() -> set[str]:
     """Return the path of every setting, those within a named entry without what is before the name as well."""
-    paths = {place for place, _ in reference.sections(Config)}
-    paths |= {f"{place}.{field.name}".lstrip(".") for place, kind in reference.sections(Config) for field in dataclasses.fields(kind)}
+    paths = {place for place, _ in docs.sections(Config)}
+    paths |= {f"{place}.{field.name}".lstrip(".") for place, kind in docs.sections(Config) for field in dataclasses.fields(kind)}
     return paths | {path.rpartition("NAME.")[2] for path in paths} | {path.removeprefix("experiments.NAME.") for path in paths}
 
 

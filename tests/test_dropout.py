@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pcft import dropout as module
-from pcft.dropout import Dropout, Noise, random_words, select, select_
+from pcft.models import dropout as module
+from pcft.models.dropout import Dropout, Noise, random_words, select, select_
 
 ROWS = 64
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from pcft.encodings import BYTE_OF, Encoding
+from pcft.corpora.tokenizer import BYTE_OF, Encoding
 from pcft.errors import PcftError
 from tests.conftest import WORDS, sentences
 

@@ -14,7 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pcft import provenance
+from pcft.workflow import code_hash
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -23,7 +23,7 @@ ON_CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 IMPORTED = {"markdown-it-py": "markdown_it"}
 LAZY = {  # imported by the function that needs it
     "pcft.seeding": {"torch"},  # which corpora do not call
-    "pcft.trackers": {"tensorboard", "wandb", "mlflow"},  # extras
+    "pcft.monitoring.tracking_backends": {"tensorboard", "wandb", "mlflow"},  # extras
 }
 ENVIRONMENTS = sorted(file.stem for file in (ROOT / "envs").glob("*.yaml"))
 UNSEEN = {"python", "pip", "accelerate", "pygments"}  # called by wheels, transformers and Snakemake's report
@@ -65,8 +65,8 @@ def imported(tree: ast.AST) -> set[str]:
 def subcommands() -> dict[str, set[str]]:
     """Return subcommand -> what the functions import that it calls, by the pairs of a name and a function that the command line has."""
     result: dict[str, set[str]] = {}
-    for module in provenance.modules_of("pcft.__main__"):
-        tree = provenance._tree(module)
+    for module in code_hash.modules_of("pcft.__main__"):
+        tree = code_hash._tree(module)
         functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
         for node in ast.walk(tree):
             match node.args if isinstance(node, ast.Call) else node.elts if isinstance(node, ast.Tuple) else []:
@@ -82,9 +82,9 @@ def loaded(module: str) -> set[str]:
     while waiting:
         seen |= waiting
         names = set().union(
-            *(imported(node) for one in waiting for node in provenance._tree(one).body if not isinstance(node, ast.FunctionDef))
+            *(imported(node) for one in waiting for node in code_hash._tree(one).body if not isinstance(node, ast.FunctionDef))
         )
-        waiting = {name for name in names if name.startswith("pcft.") and provenance._source(name)} - seen
+        waiting = {name for name in names if name.startswith("pcft.") and code_hash._source(name)} - seen
     return seen
 
 
@@ -94,13 +94,13 @@ def needed(command: str) -> dict[str, set[str]]:
     if command == "snakemake":
         return {"Snakefile": {"snakemake"}}
     names = {
-        module: set().union(*(imported(n) for n in provenance._tree(module).body if not isinstance(n, ast.FunctionDef)))
+        module: set().union(*(imported(n) for n in code_hash._tree(module).body if not isinstance(n, ast.FunctionDef)))
         for module in loaded("pcft.__main__")
     }
     names[command] = subcommands()[command]
-    stages = {name for name in names[command] if name.startswith("pcft.") and provenance._source(name)}
-    for module in set().union(*map(provenance.modules_of, stages)):
-        names[module] = imported(provenance._tree(module))
+    stages = {name for name in names[command] if name.startswith("pcft.") and code_hash._source(name)}
+    for module in set().union(*map(code_hash.modules_of, stages)):
+        names[module] = imported(code_hash._tree(module))
     tops = {module: {name.partition(".")[0] for name in found} - LAZY.get(module, set()) for module, found in names.items()}
     return {module: found - set(sys.stdlib_module_names) - {"pcft"} for module, found in tops.items()}
 
@@ -123,9 +123,9 @@ def test_every_rule_runs_a_known_command() -> None:
     commands = {command for _, command in RULES}
     assert commands <= {*subcommands(), "snakemake"}
     assert {"wheel", "repository", "model", "corpus", "warmup", "finetune", "table", "costs", "card", "figure", "overview"} < commands
-    assert needed("finetune")["pcft.lora"] == {"torch", "transformers"}
+    assert needed("finetune")["pcft.models.lora"] == {"torch", "transformers"}
     assert needed("finetune")["finetune"] == {"torch"}
-    assert needed("wheel").keys() & {"pcft.lora", "pcft.tables"} == set()
+    assert needed("wheel").keys() & {"pcft.models.lora", "pcft.reporting.final_table"} == set()
 
 
 def test_rules_name_environments_that_exist() -> None:

@@ -16,12 +16,13 @@ import torch
 import torch.nn.functional as F
 import transformers
 
-from pcft import adapter_files, evaluating
 from pcft.__main__ import main
-from pcft.backbone import Backbone
+from pcft.adapters import evaluate
+from pcft.adapters.export import export
 from pcft.config.corpora import Source
-from pcft.encodings import Encoding
-from pcft.exporting import export
+from pcft.corpora.tokenizer import Encoding
+from pcft.models import peft_files
+from pcft.models.backbone import Backbone
 from tests.conftest import CPU, attach, sentences
 from tests.finished_runs import documents, edit_json
 
@@ -34,7 +35,7 @@ def run(finished: Path) -> Path:
 
 
 def scored(run: Path, client: int, files: list[Path]) -> dict[str, Any]:
-    return evaluating.measure([run / f"adapters/client=0{client}"], files, Source(), **HOW)
+    return evaluate.measure([run / f"adapters/client=0{client}"], files, Source(), **HOW)
 
 
 @pytest.mark.parametrize("client", range(3))
@@ -105,9 +106,9 @@ def test_the_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_any_peft_adapter(load: Callable[..., Backbone], model_folders: dict[str, Path], tmp_path: Path) -> None:
     base = load("llama")
-    adapter_files.write(attach(base, 1), 0, tmp_path / "a", base="tiny", prefix=base.prefix)
+    peft_files.write(attach(base, 1), 0, tmp_path / "a", base="tiny", prefix=base.prefix)
     (tmp_path / "text.txt").write_text(sentences("sea", 1)[0])
-    found = evaluating.measure([tmp_path / "a"], [tmp_path / "text.txt"], Source(), **HOW | {"model": model_folders["llama"]})
+    found = evaluate.measure([tmp_path / "a"], [tmp_path / "text.txt"], Source(), **HOW | {"model": model_folders["llama"]})
     assert found["sequence_length"] == 64  # the most that the model takes
     assert set(found["scores"]) == {"base model", str(tmp_path / "a")}
 

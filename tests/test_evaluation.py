@@ -6,11 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pcft import evaluation
-from pcft.backbone import Backbone
-from pcft.batches import Grid, grid
-from pcft.evaluation import cross_losses, cross_table, evaluate, predict
-from pcft.trust import prediction_distance
+from pcft.collaboration.trust import prediction_distance
+from pcft.models.backbone import Backbone
+from pcft.training import evaluation
+from pcft.training.batches import Grid, grid
+from pcft.training.evaluation import cross_losses, cross_table, evaluate, predict
 from tests.conftest import attach
 from tests.test_training import client_texts
 

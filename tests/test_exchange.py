@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 import torch
 
-from pcft.aggregation import aggregate, mean
-from pcft.backbone import Backbone
-from pcft.batches import grid
+from pcft.collaboration.aggregation import aggregate, mean
+from pcft.collaboration.client_events import Events, noise_multiplier, noise_text
+from pcft.collaboration.exchange import Exchange
 from pcft.config import experiments
 from pcft.config.events import Events as Settings
 from pcft.config.events import Poison, Privacy
 from pcft.config.strategies import AGGREGATIONS, SOURCES, Strategy
 from pcft.errors import PcftError
-from pcft.events import Events, noise_multiplier, noise_text
-from pcft.exchange import Exchange
-from pcft.ledger import Ledger
+from pcft.models.backbone import Backbone
+from pcft.runs.cost_ledger import Ledger
+from pcft.training.batches import grid
 from tests.conftest import attach
 from tests.test_training import client_texts
 

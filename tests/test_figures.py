@@ -8,13 +8,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from pcft import figures
+from pcft.artifacts.files import write_json
 from pcft.config.figures import CORPUS_NAMES, NAMES, STUDIES, Figures
-from pcft.drawing.data import COLOURS, OTHERS, Data, colour, line
-from pcft.drawing.gains import UNTRAINED, gains_of, rein_in_gains
-from pcft.drawing.layout import thinned
-from pcft.figures import CORPUS_FIGURES, FIGURES, style
-from pcft.files import write_json
+from pcft.reporting.figures import build
+from pcft.reporting.figures.build import CORPUS_FIGURES, FIGURES, style
+from pcft.reporting.figures.data import COLOURS, OTHERS, Data, colour, line
+from pcft.reporting.figures.gains import UNTRAINED, gains_of, rein_in_gains
+from pcft.reporting.figures.layout import thinned
 from tests.drawn import MANIFEST, build_all, lines_of, write_runs
 
 
@@ -102,8 +102,8 @@ def test_missing_runs_are_named(data: Data, tmp_path: Path, name: str) -> None:
     """Below the figure, within its size, whatever else stands there."""
     runs, look = write_runs(data, tmp_path), Figures()
     write_json(tmp_path / "manifest.json", MANIFEST)
-    figures.build(name, runs, tmp_path, look, tmp_path / "whole")
-    figures.build(name, runs, tmp_path, look, tmp_path / "partly", [f"weights-and-more-{i}/seed=12" for i in range(9)])
+    build.build(name, runs, tmp_path, look, tmp_path / "whole")
+    build.build(name, runs, tmp_path, look, tmp_path / "partly", [f"weights-and-more-{i}/seed=12" for i in range(9)])
     assert b"Missing" not in (tmp_path / "whole.pdf").read_bytes()
     assert (tmp_path / "partly.pdf").read_bytes() != (tmp_path / "whole.pdf").read_bytes()
     drawn, whole = (plt.imread(tmp_path / f"{one}.png") for one in ("partly", "whole"))
@@ -117,7 +117,7 @@ def test_same_data_same_bytes(data: Data, tmp_path: Path) -> None:
     runs = write_runs(data, tmp_path)
     write_json(tmp_path / "manifest.json", MANIFEST)
     for name in ("one", "two"):
-        figures.build("trust", runs, tmp_path, Figures(), tmp_path / name)
+        build.build("trust", runs, tmp_path, Figures(), tmp_path / name)
     for ending in ("pdf", "png"):
         assert (tmp_path / f"one.{ending}").read_bytes() == (tmp_path / f"two.{ending}").read_bytes()
 

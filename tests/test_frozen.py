@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pcft import frozen
-from pcft.frozen import Frozen
+from pcft.models import frozen_linear
+from pcft.models.frozen_linear import Frozen
 
 
 @pytest.mark.parametrize("rows", [1, 7, 300])
@@ -26,5 +26,5 @@ def test_laid_out_weights_give_the_same_numbers(monkeypatch: pytest.MonkeyPatch)
     g = torch.Generator().manual_seed(0)
     weight, x = torch.randn(64, 96, generator=g).bfloat16(), torch.randn(33, 64, generator=g).bfloat16()
     packed = Frozen(weight)(x)
-    monkeypatch.setattr(frozen, "_can_pack", lambda _: False)
+    monkeypatch.setattr(frozen_linear, "_can_pack", lambda _: False)
     torch.testing.assert_close(packed, Frozen(weight)(x))

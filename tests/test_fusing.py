@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pcft import dropout, losses
-from pcft.fusing import fused
+from pcft.models import dropout
+from pcft.models.gpu_compile import fused
+from pcft.training import cross_entropy
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's compiler uses what torch has given up
 BACKENDS = [
@@ -40,12 +41,12 @@ def test_masks_are_the_same_bit_for_bit(compiled: Callable[[Any], Callable[..., 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("compiled", BACKENDS, indirect=True)
 def test_losses_and_gradients_agree(compiled: Callable[[Any], Callable[..., Tensor]], dtype: torch.dtype) -> None:
-    generator, differentiate = torch.Generator().manual_seed(0), compiled(losses._differentiate)
+    generator, differentiate = torch.Generator().manual_seed(0), compiled(cross_entropy._differentiate)
     for rows in (3, 8):
         logits = torch.randn(rows, 50, generator=generator).to(dtype)
         targets, weights = torch.randint(50, (rows, 1), generator=generator), torch.rand(rows, 1, generator=generator)
         ours, theirs = logits.clone(), logits.clone()
-        torch.testing.assert_close(differentiate(ours, targets, weights), losses._differentiate(theirs, targets, weights))
+        torch.testing.assert_close(differentiate(ours, targets, weights), cross_entropy._differentiate(theirs, targets, weights))
         torch.testing.assert_close(ours, theirs)
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pcft.aggregation import aggregate, mean
+from pcft.collaboration.aggregation import aggregate, mean
+from pcft.collaboration.aggregation_error import HELD, Gap
 from pcft.config.strategies import AGGREGATIONS
-from pcft.gaps import HELD, Gap
 from tests.test_aggregation import draw, some_trust
 
 
@@ -57,5 +57,5 @@ def test_groups_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     new = aggregate("factors", A, B, few_peers(8))
     whole = Gap("factors", few_peers(8))(A, B, *new)
     for held in (1, 100, HELD):
-        monkeypatch.setattr("pcft.gaps.HELD", held)
+        monkeypatch.setattr("pcft.collaboration.aggregation_error.HELD", held)
         torch.testing.assert_close(Gap("factors", few_peers(8))(A, B, *new), whole)

@@ -13,12 +13,13 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from pcft import adapter_files, generating, portable
 from pcft.__main__ import main
-from pcft.backbone import Backbone
-from pcft.encodings import Encoding
-from pcft.generating import Draws
-from pcft.portable import Portable
+from pcft.adapters import generate, loaded_adapter
+from pcft.adapters.generate import Draws
+from pcft.adapters.loaded_adapter import Portable
+from pcft.corpora.tokenizer import Encoding
+from pcft.models import peft_files
+from pcft.models.backbone import Backbone
 from tests.conftest import CPU, attach, tiny
 
 PROMPT = "sea 3: wave salt tide"
@@ -31,13 +32,13 @@ def adapters(request: pytest.FixtureRequest, load: Callable[..., Backbone], mode
     kind = getattr(request, "param", "llama")
     for name, rank, alpha in (("a", 3, 6.0), ("b", 2, 6.0)):
         base = load(kind)
-        adapter_files.write(attach(base, 1, rank=rank, alpha=alpha, seed=rank), 0, tmp_path / name, base="tiny", prefix=base.prefix)
-    return {name: dataclasses.replace(portable.read(tmp_path / name, model_folders[kind]), precision="float32") for name in "ab"}
+        peft_files.write(attach(base, 1, rank=rank, alpha=alpha, seed=rank), 0, tmp_path / name, base="tiny", prefix=base.prefix)
+    return {name: dataclasses.replace(loaded_adapter.read(tmp_path / name, model_folders[kind]), precision="float32") for name in "ab"}
 
 
 def write(adapters: dict[str, Portable], prompt: str = PROMPT, **settings: Any) -> dict[str, Any]:
     usual = {"tokens": 20, "temperature": 0.0, "top_p": 1.0, "seed": 0}
-    return generating.write(adapters, prompt, **(usual | settings), device=CPU)
+    return generate.write(adapters, prompt, **(usual | settings), device=CPU)
 
 
 @pytest.mark.parametrize(("adapters", "kind"), [("llama", "llama"), ("gpt2", "gpt2")], indirect=["adapters"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcft import globs
+from pcft.artifacts import globs
 from pcft.errors import PcftError
 
 NAMES = ["a.txt", "b.md", "x/a.txt", "x/y/a.txt", "x/y/c1.txt", "x[1].txt", ".hidden/a.txt"]

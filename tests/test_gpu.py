@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
-from pcft.backbone import Precision
 from pcft.config.events import Events, Poison, Privacy
 from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
 from pcft.config.strategies import Strategy
-from pcft.finetuning import Job, finetune, warmup
+from pcft.models.backbone import Precision
+from pcft.runs.stages import Job, finetune, warmup
 from tests.conftest import random_corpus
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]

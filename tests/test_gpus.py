@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from pcft import gpus
 from pcft.__main__ import _device
 from pcft.errors import PcftError
+from pcft.runtime import gpu_locks
 from tests.workspace import ROOT, Workspace
 
 TWO = "0, GPU-aaaa\n1, GPU-bbbb\n"
-HOLD = "from pathlib import Path; from pcft import gpus; gpus.LOCKS = Path({!r}); print(gpus.claim(), flush=True); input()"
+HOLD = "from pathlib import Path; from pcft.runtime import gpu_locks; gpu_locks.LOCKS = Path({!r}); print(gpu_locks.claim(), flush=True); input()"
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +33,13 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         script.chmod(0o755)
 
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    monkeypatch.setenv(gpus.VISIBLE, "")  # so that it is put back
-    monkeypatch.delenv(gpus.VISIBLE)
+    monkeypatch.setenv(gpu_locks.VISIBLE, "")  # so that it is put back
+    monkeypatch.delenv(gpu_locks.VISIBLE)
     (tmp_path / "locks").mkdir()
-    monkeypatch.setattr(gpus, "LOCKS", tmp_path / "locks")
+    monkeypatch.setattr(gpu_locks, "LOCKS", tmp_path / "locks")
     lists("")
     yield lists
-    gpus.release()
+    gpu_locks.release()
 
 
 @pytest.fixture
@@ -65,8 +65,8 @@ def says(process: subprocess.Popen[str]) -> str:
 
 
 def test_no_gpu_is_no_claim() -> None:
-    assert gpus.claim() is None
-    assert gpus.VISIBLE not in os.environ
+    assert gpu_locks.claim() is None
+    assert gpu_locks.VISIBLE not in os.environ
 
 
 def test_each_job_has_its_own(machine: Callable[[str], None], job: Callable[..., subprocess.Popen[str]]) -> None:
@@ -107,7 +107,7 @@ def test_names_without_a_listing(job: Callable[..., subprocess.Popen[str]]) -> N
 def test_a_lock_that_was_removed_is_not_one(machine: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between opening and locking, a cleaner removes the file, and another job makes and locks it anew."""
     machine("0, GPU-aaaa\n")
-    opened, lock = gpus._open, tmp_path / "locks/pcft-gpu-GPU-aaaa.lock"
+    opened, lock = gpu_locks._open, tmp_path / "locks/pcft-gpu-GPU-aaaa.lock"
 
     def late(path: Path) -> int:
         descriptor = opened(path)
@@ -115,11 +115,11 @@ def test_a_lock_that_was_removed_is_not_one(machine: Callable[[str], None], tmp_
         path.touch()
         return descriptor
 
-    monkeypatch.setattr(gpus, "_open", late)
-    assert gpus._try("GPU-aaaa") is None
-    monkeypatch.setattr(gpus, "_open", opened)
-    assert gpus.claim() == "GPU-aaaa"
-    assert os.environ[gpus.VISIBLE] == "GPU-aaaa"
+    monkeypatch.setattr(gpu_locks, "_open", late)
+    assert gpu_locks._try("GPU-aaaa") is None
+    monkeypatch.setattr(gpu_locks, "_open", opened)
+    assert gpu_locks.claim() == "GPU-aaaa"
+    assert os.environ[gpu_locks.VISIBLE] == "GPU-aaaa"
     assert lock.stat().st_mode & 0o777 == 0o644
 
 
@@ -127,7 +127,7 @@ def test_a_link_in_the_place_of_a_lock(machine: Callable[[str], None], tmp_path:
     machine("0, GPU-aaaa\n")
     (tmp_path / "locks/pcft-gpu-GPU-aaaa.lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(PcftError, match=r"GPU-aaaa\.lock: the GPU's lock cannot be made"):
-        gpus.claim()
+        gpu_locks.claim()
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_link_in_the_place_of_a_lock(machine: Callable[[str], None], tmp_path:
 def test_devices(machine: Callable[[str], None], wanted: str, gpu: int, seen: bool, device: str, claimed: bool) -> None:
     machine(TWO)
     assert _device(wanted, gpu, lambda: seen) == device
-    assert bool(gpus._held) == claimed
+    assert bool(gpu_locks._held) == claimed
 
 
 def test_cuda_without_a_gpu() -> None:
@@ -169,7 +169,7 @@ def test_jobs_side_by_side(done: Workspace, machine: Callable[[str], None], tmp_
     workspace.config = config
     workspace.edit("pcft/__main__.py", "if seen():", "if name is not None:")
     workspace.edit("pcft/__main__.py", 'return "cuda"', 'return "cpu"')  # whoever claims a GPU trains on the CPU after all
-    workspace.edit("pcft/gpus.py", 'LOCKS = Path("/tmp")', f"LOCKS = Path({str(tmp_path / 'locks')!r})")
+    workspace.edit("pcft/runtime/gpu_locks.py", 'LOCKS = Path("/tmp")', f"LOCKS = Path({str(tmp_path / 'locks')!r})")
     workspace.run("--cores", "4", "--resources", "gpu=2", "--until", "finetune")
     logs = sorted(workspace.folder.glob("results/logs/*/many/**/*.log"))
     texts = [log.read_text() for log in logs]
@@ -183,5 +183,5 @@ def test_locks_are_seen_at_once(machine: Callable[[str], None], job: Callable[..
     machine("0, GPU-aaaa\n")
     assert says(job()) == "GPU-aaaa"
     began = time.monotonic()
-    assert gpus._try("GPU-aaaa") is None
+    assert gpu_locks._try("GPU-aaaa") is None
     assert time.monotonic() - began < 1

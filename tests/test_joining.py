@@ -12,19 +12,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pcft import evaluating, joined, newcomers
 from pcft.__main__ import main
+from pcft.adapters import evaluate
+from pcft.adapters.export import export
+from pcft.adapters.newcomer import first_adapter, report
+from pcft.adapters.newcomer.first_adapter import Divided
+from pcft.adapters.newcomer.join import How, join
+from pcft.adapters.user_text import Given, gathered
+from pcft.artifacts.files import sha256_of
 from pcft.config.corpora import Source
 from pcft.config.experiments import Training
 from pcft.config.strategies import Strategy
-from pcft.encodings import Encoding
+from pcft.corpora.parallel_tokenisation import Tokeniser
+from pcft.corpora.tokenizer import Encoding
 from pcft.errors import PcftError
-from pcft.exporting import export
-from pcft.files import sha256_of
-from pcft.given import Given, gathered
-from pcft.joining import How, join
-from pcft.newcomers import Divided
-from pcft.tokenising import Tokeniser
 from tests.conftest import CPU, sentences
 from tests.finished_runs import edit_json
 
@@ -60,7 +61,7 @@ def base_of(exported: Path) -> Path:
 
 def divided(exported: Path, text: list[Path], source: Source = LINES) -> Divided:
     with Tokeniser(base_of(exported), "<|endoftext|>", seed=0, processes=1) as tokeniser:
-        return newcomers.divide(gathered(text, source, tokeniser))
+        return first_adapter.divide(gathered(text, source, tokeniser))
 
 
 def measured(exported: Path, part: Given, folder: Path, peers: list[Path]) -> list[float]:
@@ -70,7 +71,7 @@ def measured(exported: Path, part: Given, folder: Path, peers: list[Path]) -> li
     for i, tokens in enumerate(part.documents.each()):
         (folder / f"{i}.txt").write_text(encoding.decode(tokens[:-1].tolist()))
     files = [folder / f"{i}.txt" for i in range(len(part.documents))]
-    scores = evaluating.measure(peers, files, Source(), model=None, length=None, device=CPU)["scores"]
+    scores = evaluate.measure(peers, files, Source(), model=None, length=None, device=CPU)["scores"]
     return [one["loss"] for one in scores.values()]
 
 
@@ -120,8 +121,8 @@ def test_product_averages_updates(exported: Path, text: list[Path], tmp_path: Pa
 
 def test_test_text_is_reported_only(exported: Path, text: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = joining(exported, text, tmp_path / "a", warmup=1, iterations=2)
-    real = newcomers.divide
-    monkeypatch.setattr(newcomers, "divide", lambda given: dataclasses.replace(real(given), test=real(given).train))
+    real = first_adapter.divide
+    monkeypatch.setattr(first_adapter, "divide", lambda given: dataclasses.replace(real(given), test=real(given).train))
     two = joining(exported, text, tmp_path / "b", warmup=1, iterations=2)
     for found in (one, two):
         for trusted in found["trust"].values():
@@ -188,10 +189,10 @@ def test_what_joining_saves(exported: Path, text: list[Path], tmp_path: Path) ->
 def test_head_start(zero: list[float], warmup: int, reached: int | None, words: str) -> None:
     curves = {"from zero": list(enumerate(zero)), "joined": [(warmup, 3.5), (2, 3.0)]}
     training = Training(batch_size=2, accumulation=1, sequence_length=16)
-    saved = joined.head_start(curves, warmup, 2, training)
+    saved = report.head_start(curves, warmup, 2, training)
     assert saved is not None
     assert saved["reached"] == reached
-    assert words in joined._in_words(saved)
+    assert words in report._in_words(saved)
 
 
 @pytest.mark.parametrize("source", ["weights", "predictions", "validation"])

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pcft import journal
-from pcft.interruption import Interrupted
-from pcft.journal import Journal
+from pcft.runtime import journal
+from pcft.runtime.journal import Journal
+from pcft.runtime.signals import Interrupted
 
 
 def events(folder: Path) -> list[str]:

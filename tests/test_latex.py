@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pcft.latex import ACCENTS, SPECIAL, booktabs, escape
+from pcft.reporting.latex import ACCENTS, SPECIAL, booktabs, escape
 from tests.tex import needs_tex, typeset
 
 

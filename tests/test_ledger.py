@@ -4,7 +4,7 @@ import json
 
 import torch
 
-from pcft.ledger import Ledger
+from pcft.runs.cost_ledger import Ledger
 
 
 def test_a_job_that_goes_on_keeps_what_it_has_cost() -> None:

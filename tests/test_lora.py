@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pcft import adapter_files
-from pcft.backbone import Backbone
 from pcft.errors import PcftError
-from pcft.lora import Adapters
+from pcft.models import peft_files
+from pcft.models.backbone import Backbone
+from pcft.models.lora import Adapters
 from tests.conftest import attach, tiny
 
 TOKENS = torch.arange(60).view(3, 20) % 400
@@ -147,7 +147,7 @@ def test_exported_adapter_in_peft(load: Callable[..., Backbone], kind: str, tmp_
     adapters = attach(base, 3)
     logits = base.hidden(TOKENS) @ base.head.T
     for client in range(3):
-        adapter_files.write(adapters, client, tmp_path, base="tiny", prefix=base.prefix)
+        peft_files.write(adapters, client, tmp_path, base="tiny", prefix=base.prefix)
         loaded = peft.PeftModel.from_pretrained(tiny(kind), tmp_path).eval()
         assert len(load_file(tmp_path / "adapter_model.safetensors")) == 2 * len(adapters.modules)
         torch.testing.assert_close(loaded(TOKENS[client : client + 1]).logits, logits[client : client + 1], rtol=1e-4, atol=1e-4)

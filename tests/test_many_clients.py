@@ -13,7 +13,7 @@ import pytest
 
 from pcft.config.experiments import Evaluation, Exchange, Training, before_the_end
 from pcft.config.strategies import Strategy
-from pcft.finetuning import Job, finetune, warmup
+from pcft.runs.stages import Job, finetune, warmup
 from tests.conftest import CPU, RUN, random_corpus
 
 CLIENTS = 1000

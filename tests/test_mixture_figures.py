@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pcft.config.figures import Figures
-from pcft.drawing.mixtures import mixture
-from pcft.figures import CORPUS_FIGURES, style
+from pcft.reporting.figures.build import CORPUS_FIGURES, style
+from pcft.reporting.figures.mixture import mixture
 
 
 @pytest.mark.parametrize(("clients", "categories"), [(1, 1), (4, 4), (9, 3), (20, 20), (70, 7)])

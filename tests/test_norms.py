@@ -8,7 +8,7 @@ from torch import nn
 from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from pcft.norms import RMSNorm, replace_norms
+from pcft.models.rms_norm import RMSNorm, replace_norms
 
 
 def norm(kind: Any = LlamaRMSNorm, dtype: torch.dtype = torch.float32) -> nn.Module:

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from pcft import __version__
-from pcft.provenance import code_of
+from pcft.workflow.code_hash import code_of
 from tests.workspace import ROOT, Workspace
 
 MODULES = {str(path.relative_to(ROOT)) for path in (ROOT / "pcft").rglob("*.py")}
@@ -69,8 +69,8 @@ def test_commands_work_outside_the_checkout(wheel: Path, done: Workspace, tmp_pa
     results = done.folder / "results"
     assert run(*python, "--version") == run(sys.executable, str(installed / "bin/pcft"), "--version") == __version__
     assert run(sys.executable, "-c", "import pcft; print(pcft.__file__)") == str(installed / "pcft/__init__.py")
-    hashed = "from pcft.provenance import code_of; print(code_of('pcft.finetuning'))"
-    assert run(sys.executable, "-c", hashed) == code_of("pcft.finetuning")
+    hashed = "from pcft.workflow.code_hash import code_of; print(code_of('pcft.runs.stages'))"
+    assert run(sys.executable, "-c", hashed) == code_of("pcft.runs.stages")
     assert "every file is the one that its manifest describes" in run(*python, "verify", "--results", str(results))
     runs = [str(results / "runs/main" / strategy / "seed=1") for strategy in ("local", "fedavg")]
     run(*python, "table", "--runs", *runs, "--output", "mine")

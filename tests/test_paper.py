@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from pcft import figures, paper, ranking, tables
+from pcft.artifacts.files import write_json
 from pcft.config.comparisons import Entry, RankingJob
 from pcft.config.figures import Figures
 from pcft.config.paper import About, Item, PaperJob
-from pcft.drawing.data import Data
 from pcft.errors import PcftError
-from pcft.files import write_json
+from pcft.reporting import final_table, paper, ranking_table
+from pcft.reporting.figures import build
+from pcft.reporting.figures.data import Data
 from tests.conftest import write_run
 from tests.drawn import MANIFEST
 from tests.tex import needs_tex
@@ -43,10 +44,10 @@ def job(data: Data, tmp_path: Path) -> PaperJob:
     write_json(tmp_path / "models/tiny/manifest.json", {"licence": HOSTILE})
     entry = Entry(experiment="a_b", corpus="corpora/places/tiny", label="a_b", runs=tuple(names))
     for name in ("learning-curves", "gains"):
-        figures.build(name, runs, tmp_path / entry.corpus, Figures(), tmp_path / f"figures/{name}-a_b")
+        build.build(name, runs, tmp_path / entry.corpus, Figures(), tmp_path / f"figures/{name}-a_b")
     shutil.copy(tmp_path / "figures/gains-a_b.pdf", tmp_path / "figures/ours.pdf")
-    ranking.build(RankingJob(entries=(entry,)), tmp_path, tmp_path / "tables/perplexity")
-    tables.build(runs, tmp_path / "tables/final-a_b")
+    ranking_table.build(RankingJob(entries=(entry,)), tmp_path, tmp_path / "tables/perplexity")
+    final_table.build(runs, tmp_path / "tables/final-a_b")
     items = (
         item("table", "perplexity", "All experiments"),
         item("figure", "ours", "All experiments", "comparison", About(figure="gains", caption=f"As *we* see it: {HOSTILE}")),

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from pcft import plan
-from pcft.config.loading import load
+from pcft.config.validation.load import load
 from pcft.errors import PcftError
+from pcft.workflow import plan
 
 
 def test_settings_files_hold_what_a_job_needs_and_no_more(tiny_config: dict[str, Any], tmp_path: Path) -> None:

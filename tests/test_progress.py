@@ -11,10 +11,10 @@ import termios
 
 import pytest
 
-from pcft.progress import Progress, Reading
+from pcft.runtime.progress import Progress, Reading
 
 SCRIPT = """
-from pcft.progress import Progress
+from pcft.runtime.progress import Progress
 progress = Progress(0, 3, tokens=100)
 for iteration in (1, 2, 3):
     progress.step(iteration, 3.25)
@@ -79,7 +79,7 @@ def test_reading_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_reading_in_a_terminal() -> None:
-    text = in_a_terminal("from pcft.progress import Reading\nr = Reading('en')\nr.step(10, 500)\nr.step(20, 700)\nr.close()")
+    text = in_a_terminal("from pcft.runtime.progress import Reading\nr = Reading('en')\nr.step(10, 500)\nr.step(20, 700)\nr.close()")
     assert "en: 30 documents" in text
     assert "1200 tokens" in text
     assert "tokens/s" in text

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pcft import provenance
-from pcft.files import canonical
+from pcft.artifacts.files import canonical
+from pcft.workflow import code_hash
 
 Hash = Callable[[str], str]
 
@@ -31,7 +31,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in sys.modules if name.partition(".")[0] == "toy"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(provenance, "PACKAGE", "toy")
+    monkeypatch.setattr(code_hash, "PACKAGE", "toy")
     return folder
 
 
@@ -39,28 +39,28 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def code() -> Hash:
     def _code(module: str) -> str:
         importlib.invalidate_caches()
-        for cached in (provenance.code_of, provenance._tree, provenance._source):
+        for cached in (code_hash.code_of, code_hash._tree, code_hash._source):
             cached.cache_clear()
-        return provenance.code_of(module)
+        return code_hash.code_of(module)
 
     return _code
 
 
 STAGES = (
-    "wheels",
-    "repositories",
-    "models",
-    "corpora",
-    "finetuning",
-    "tables",
-    "ranking",
-    "corpus_tables",
-    "cost_tables",
-    "overview",
-    "figures",
-    "paper",
+    "downloads.wheels",
+    "downloads.hub",
+    "models.convert",
+    "corpora.build",
+    "runs.stages",
+    "reporting.final_table",
+    "reporting.ranking_table",
+    "reporting.corpus_table",
+    "reporting.cost_table",
+    "reporting.overview",
+    "reporting.figures.build",
+    "reporting.paper",
 )
-USES = ("exporting", "generating", "evaluating", "joining")  # of what stages made, by commands that no rule calls
+USES = ("adapters.export", "adapters.generate", "adapters.evaluate", "adapters.newcomer.join")  # of what stages made, by commands that no rule calls
 EDITS = [
     ("part", "return helper.X  # why", "return helper.X  # because", False),
     ("part", "'''Doc.'''", "'''Document.'''", False),
@@ -83,22 +83,22 @@ def test_code_of(package: Path, code: Hash, module: str, old: str, new: str, cha
 
 def test_figures_and_training_are_apart(code: Hash) -> None:
     """An edit to a figure, or to its settings, must not invalidate a training run."""
-    seen = {stage: provenance.modules_of(f"pcft.{stage}") for stage in STAGES}
+    seen = {stage: code_hash.modules_of(f"pcft.{stage}") for stage in STAGES}
     for stage, modules in seen.items():
         assert not modules & {f"pcft.{other}" for other in STAGES if other != stage}, f"stage {stage} imports another"
     for use in USES:
-        assert not provenance.modules_of(f"pcft.{use}") & {f"pcft.{other}" for other in (*STAGES, *USES) if other != use}, use
+        assert not code_hash.modules_of(f"pcft.{use}") & {f"pcft.{other}" for other in (*STAGES, *USES) if other != use}, use
     assert not any(seen[stage] & {f"pcft.{use}" for use in USES} for stage in STAGES)
-    assert not seen["finetuning"] & {"pcft.config.figures", "pcft.sources", "pcft.config.corpora", "pcft.provenance"}
-    assert not seen["corpora"] & {"pcft.finetuning", "pcft.lora", "pcft.config.experiments"}
-    assert "pcft.trust" in seen["finetuning"]
-    assert code("pcft.finetuning") != code("pcft.figures")
+    assert not seen["runs.stages"] & {"pcft.config.figures", "pcft.corpora.sources", "pcft.config.corpora", "pcft.workflow.code_hash"}
+    assert not seen["corpora.build"] & {"pcft.runs.stages", "pcft.models.lora", "pcft.config.experiments"}
+    assert "pcft.collaboration.trust" in seen["runs.stages"]
+    assert code("pcft.runs.stages") != code("pcft.reporting.figures.build")
 
 
 def test_parsing_the_workflow_loads_nothing_heavy() -> None:
     script = (
-        "import sys, pcft.plan, pcft.config.loading, pcft.config.figures, pcft.provenance, pcft.layout;"
-        f"[pcft.provenance.code_of('pcft.' + s) for s in {STAGES!r}];"
+        "import sys, pcft.workflow.plan, pcft.config.validation.load, pcft.config.figures, pcft.workflow.code_hash, pcft.artifacts.paths;"
+        f"[pcft.workflow.code_hash.code_of('pcft.' + s) for s in {STAGES!r}];"
         "print([m for m in ('torch', 'pandas', 'numpy', 'pyarrow', 'transformers', 'matplotlib') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.strip() == "[]"

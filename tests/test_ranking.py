@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pcft import corpus_tables, ranking, tables
+from pcft.artifacts.files import write_json
 from pcft.config.comparisons import Entry, RankingJob
-from pcft.files import write_json
-from pcft.ranking import compare
-from pcft.statistics import holm, p_value
+from pcft.reporting import corpus_table, final_table, ranking_table
+from pcft.reporting.ranking_table import compare
+from pcft.reporting.statistics import holm, p_value
 from tests.conftest import write_run
 from tests.test_tables import metrics
 from tests.tex import needs_tex, typeset
@@ -103,7 +103,7 @@ def job(results: Path, seeds: int = 3, poison: Any = None) -> RankingJob:
 
 
 def test_files(tmp_path: Path) -> None:
-    ranking.build(job(tmp_path), tmp_path, tmp_path / "perplexity")
+    ranking_table.build(job(tmp_path), tmp_path, tmp_path / "perplexity")
     numbers = pd.read_csv(tmp_path / "perplexity.csv").set_index(["experiment", "strategy"])
     assert len(numbers) == 6
     assert numbers.loc[("one_of-two", "doubtful"), "p_corrected"] == pytest.approx(4 * NEAR_FAR, rel=1e-4)
@@ -119,7 +119,7 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_one_seed(tmp_path: Path) -> None:
-    ranking.build(job(tmp_path, 1), tmp_path, tmp_path / "perplexity")
+    ranking_table.build(job(tmp_path, 1), tmp_path, tmp_path / "perplexity")
     markdown = (tmp_path / "perplexity.md").read_text()
     assert "**7.39**" in markdown
     assert "±" not in markdown
@@ -132,7 +132,7 @@ def test_one_seed(tmp_path: Path) -> None:
 
 def test_missing_runs_are_named(tmp_path: Path) -> None:
     whole = job(tmp_path)
-    ranking.build(RankingJob(entries=whole.entries, missing=("two/near/seed=1",)), tmp_path, tmp_path / "perplexity")
+    ranking_table.build(RankingJob(entries=whole.entries, missing=("two/near/seed=1",)), tmp_path, tmp_path / "perplexity")
     note = "Missing: 1 of 3 runs (two/near/seed=1). They do not count."
     assert note in (tmp_path / "perplexity.md").read_text()
     assert note in (tmp_path / "perplexity.tex").read_text()
@@ -141,15 +141,15 @@ def test_missing_runs_are_named(tmp_path: Path) -> None:
 @needs_tex
 def test_tables_can_be_set_as_they_are(tmp_path: Path) -> None:
     """In a document with booktabs and nothing else; names and licences hold what TeX takes for commands."""
-    ranking.build(job(tmp_path), tmp_path, tmp_path / "perplexity")
+    ranking_table.build(job(tmp_path), tmp_path, tmp_path / "perplexity")
     rows = metrics().replace({"mine": "own_50"})
     runs = write_run(tmp_path / "final", {"metrics": rows}, settings={"events": {"poison": None}})
-    tables.build([runs], tmp_path / "final-table", ["weights/seed=2"])
+    final_table.build([runs], tmp_path / "final-table", ["weights/seed=2"])
     source = {"read": 1, "empty": 0, "duplicates": 0, "documents": 1, "characters": 9, "licence": "© 50 % & {\\more} _#^~ “Żółć” 中"}
     shards = {name: {"documents": 1, "tokens": 5, "characters": 9, "categories": {"sea": 5}} for name in SHARDS}
     manifest = {"categories": ["sea"], "sources": {"sea": {**source, "origin": {"files": ["a_b/**/*.txt"]}}}, "shards": shards}
     write_json(tmp_path / "manifest.json", {**manifest, "mixture": {"measured": [[1.0]]}, "vocabulary": 9})
-    corpus_tables.build(tmp_path, tmp_path / "corpus")
+    corpus_table.build(tmp_path, tmp_path / "corpus")
     body = "\n\n".join(rf"\input{{{name}}}" for name in ("perplexity.tex", "final-table.tex", "corpus.tex"))
     assert typeset(body, tmp_path).stat().st_size > 10_000
 

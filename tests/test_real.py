@@ -19,14 +19,15 @@ import yaml
 from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 from tiktoken_ext.openai_public import r50k_pat_str
 
-from pcft import archives, models, wheels
 from pcft.__main__ import main
-from pcft.config.loading import load
 from pcft.config.models import ModelJob, Wheel
 from pcft.config.schema import Config
-from pcft.encodings import Encoding
-from pcft.sources import Origins, batches
-from pcft.texts import clean
+from pcft.config.validation.load import load
+from pcft.corpora.normalisation import clean
+from pcft.corpora.sources import Origins, batches
+from pcft.corpora.tokenizer import Encoding
+from pcft.downloads import archives, wheels
+from pcft.models import convert
 from tests.workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.real
@@ -56,7 +57,7 @@ def model(config: Config, downloads: Path, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("model")
     declared = config.models[MODEL]
     job = ModelJob(model=declared, wheel=config.wheels[declared.wheel or ""])
-    models.build(job, downloads / f"{declared.wheel}.whl", None, folder)
+    convert.build(job, downloads / f"{declared.wheel}.whl", None, folder)
     return folder
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from pcft.collaboration.trust import trust
 from pcft.config.strategies import Strategy
-from pcft.trust import trust
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "strategies.npz")
 

@@ -21,10 +21,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pcft.config.corpora import Source
-from pcft.config.hub import Repository
+from pcft.config.downloads import Repository
+from pcft.corpora.sources import Origins, batches
+from pcft.downloads.verification import verified
 from pcft.errors import PcftError
-from pcft.fetched import verified
-from pcft.sources import Origins, batches
 from tests.hub import Hub
 
 REVISION, OTHER = "a" * 40, "b" * 40

@@ -45,19 +45,19 @@ def touch(workspace: Workspace) -> None:
 
 
 def comment(workspace: Workspace) -> None:
-    workspace.edit("pcft/training.py", '"""One iteration of local training', "# a remark\n" + '"""The iteration of local training')
+    workspace.edit("pcft/training/trainer.py", '"""One iteration of local training', "# a remark\n" + '"""The iteration of local training')
 
 
 def training_code(workspace: Workspace) -> None:
-    workspace.edit("pcft/training.py", "START, END = 1 / 100, 1 / 5", "START, END = 1 / 100, 1 / 4")
+    workspace.edit("pcft/training/trainer.py", "START, END = 1 / 100, 1 / 5", "START, END = 1 / 100, 1 / 4")
 
 
 def figure_code(workspace: Workspace) -> None:
-    workspace.edit("pcft/drawing/layout.py", "GOLDEN = 0.68", "GOLDEN = 0.7")
+    workspace.edit("pcft/reporting/figures/layout.py", "GOLDEN = 0.68", "GOLDEN = 0.7")
 
 
 def corpus_code(workspace: Workspace) -> None:
-    workspace.edit("pcft/mixtures.py", "MAIN = 0.75", "MAIN = 0.7")
+    workspace.edit("pcft/corpora/mixtures.py", "MAIN = 0.75", "MAIN = 0.7")
 
 
 def other_resources(workspace: Workspace) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from pcft.config.comparisons import KINDS
 from pcft.config.figures import NAMES, STUDIES
-from pcft.config.loading import load
+from pcft.config.validation.load import load
 from tests.workspace import ROOT
 
 FILES = ("config.yaml", *(f"config/{name}.yaml" for name in ("offline", "paper", "stress")))

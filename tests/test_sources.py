@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pcft.archives import verify
+from pcft.artifacts.files import sha256_of
 from pcft.config.corpora import Source
 from pcft.config.models import Wheel
+from pcft.corpora.sources import Origins, batches
+from pcft.downloads.archives import verify
 from pcft.errors import PcftError
-from pcft.files import sha256_of
-from pcft.sources import Origins, batches
 
 RECORDS = [
     {"body": "first", "n": 1, "who": "ann"},

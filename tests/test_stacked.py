@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from pcft.dropout import Dropout, Noise
-from pcft.stacked import SharedInput, StackedLinear, by_input
+from pcft.models.dropout import Dropout, Noise
+from pcft.models.stacked_linear import SharedInput, StackedLinear, by_input
 
 CLIENTS, RANK, SCALE = 5, 3, 0.7
 

@@ -16,13 +16,16 @@ from typing import Any
 
 import pytest
 
-from pcft import journal, manifests, plan, runs, status
 from pcft.__main__ import main
-from pcft.config.loading import load
+from pcft.artifacts import manifests, run_folders
 from pcft.config.schema import Config
-from pcft.provenance import code_of
-from pcft.status import Seen
-from pcft.status_table import as_json, table
+from pcft.config.validation.load import load
+from pcft.monitoring import status
+from pcft.monitoring.status import Seen
+from pcft.monitoring.status_table import as_json, table
+from pcft.runtime import journal
+from pcft.workflow import plan
+from pcft.workflow.code_hash import code_of
 from tests.workspace import ROOT
 
 RUN = "runs/main/local/seed=1"
@@ -45,7 +48,7 @@ def results(tmp_path: Path) -> Path:
 @pytest.fixture
 def made(config: Config) -> dict[str, Any]:
     settings, seed = plan.settings_of_runs(config, "main")[RUN]
-    return {"settings": settings, "seed": seed, "code": code_of("pcft.finetuning")}
+    return {"settings": settings, "seed": seed, "code": code_of("pcft.runs.stages")}
 
 
 @pytest.fixture
@@ -123,7 +126,7 @@ def test_done_and_outdated(look: Callable[[], Seen], results: Path, made: dict[s
 def test_at_work_or_not(
     look: Callable[[], Seen], results: Path, made: dict[str, Any], who: dict[str, Any], locked: bool, ago: float, state: str
 ) -> None:
-    write_journal(results, who, runs.identity(made), ago=ago)
+    write_journal(results, who, run_folders.identity(made), ago=ago)
     snakemake_is_at(results, f"results/{RUN}/manifest.json", locked=locked, ago=ago + 10)
     seen = look()
     assert seen.state == state
@@ -135,7 +138,7 @@ def test_at_work_or_not(
 def test_a_job_that_snakemake_has_just_started(look: Callable[[], Seen], results: Path, made: dict[str, Any]) -> None:
     """It may be in a scheduler's queue; what an earlier call left does not count."""
     end = {"event": "end", "how": "failed", "because": "out of luck"}
-    write_journal(results, DEAD, runs.identity(made), end, ago=60)
+    write_journal(results, DEAD, run_folders.identity(made), end, ago=60)
     snakemake_is_at(results, f"results/{RUN}/manifest.json", ago=30)
     assert (look().state, look().because, look().iteration) == ("waiting", "submitted", None)
     log(results, "base model results/models/tiny, torch.float32, on cpu, 1 threads\n\n")
@@ -156,7 +159,7 @@ def test_how_it_ended(
     look: Callable[[], Seen], results: Path, made: dict[str, Any], who: dict[str, Any], end: dict[str, Any] | None, state: str, because: str
 ) -> None:
     log(results, "iteration 12/40\npcft: client 2 diverged\n" if state == "failed" else "iteration 12/40\n")
-    write_journal(results, who, runs.identity(made), *([{"event": "end", **end}] if end else []))
+    write_journal(results, who, run_folders.identity(made), *([{"event": "end", **end}] if end else []))
     seen = look()
     assert (seen.state, seen.because) == (state, because)
     if state == "failed":

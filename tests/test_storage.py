@@ -20,8 +20,8 @@ import boto3
 import pytest
 import yaml
 
-from pcft import journal
 from pcft.config.figures import NAMES as FIGURES
+from pcft.runtime import journal
 from tests.reliability.test_workflows import children, made, running, wait_for, words
 from tests.workspace import ROOT, Workspace
 

@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pcft import figures, plan
+from pcft.artifacts.files import canonical
 from pcft.config.figures import Figures, Point, SweepJob
-from pcft.config.loading import load
-from pcft.config.parsing import Problems, read
-from pcft.drawing.sweeps import sweep
+from pcft.config.validation.load import load
+from pcft.config.validation.parsing import Problems, read
 from pcft.errors import PcftError
-from pcft.files import canonical
-from pcft.statistics import estimate
+from pcft.reporting.figures import build
+from pcft.reporting.figures.sweep import sweep
+from pcft.reporting.statistics import estimate
+from pcft.workflow import plan
 from tests.conftest import write_run
 from tests.test_tables import metrics
 
@@ -135,7 +136,7 @@ def job(tmp_path: Path) -> SweepJob:
 
 def test_figure(job: SweepJob, tmp_path: Path) -> None:
     look = Figures()
-    with mpl.rc_context(figures.style(look)):
+    with mpl.rc_context(build.style(look)):
         figure = sweep(job, tmp_path, look)
         figure.canvas.draw()
         top, bottom = figure.axes
@@ -147,7 +148,7 @@ def test_figure(job: SweepJob, tmp_path: Path) -> None:
         assert box.x1 <= look.width + 0.02
         plt.close(figure)
     for name in ("one", "two"):
-        figures.build_sweep(job, tmp_path, look, tmp_path / name)
+        build.build_sweep(job, tmp_path, look, tmp_path / name)
     assert (tmp_path / "one.pdf").read_bytes() == (tmp_path / "two.pdf").read_bytes()
 
 
@@ -180,7 +181,7 @@ def numeric(job: SweepJob, values: list[float | None], tmp_path: Path) -> Any:
     """Return the drawn axis of a sweep over these values; each point has the runs of the first."""
     points = tuple(replace(job.points[0], label=f"{value}", value=value) for value in values)
     look = Figures()
-    with mpl.rc_context(figures.style(look)):
+    with mpl.rc_context(build.style(look)):
         figure = sweep(replace(job, points=points, poisoned=()), tmp_path, look)
         figure.canvas.draw()
         plt.close(figure)

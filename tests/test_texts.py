@@ -6,7 +6,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcft.texts import IS_SPACE, clean, names
+from pcft.corpora.normalisation import IS_SPACE, clean, names
 
 SPACES = [chr(code) for code in range(sys.maxunicode + 1) if chr(code).isspace()]
 SPACED = st.text(st.one_of(st.characters(), st.sampled_from(SPACES)))  # most texts of any characters have none of these

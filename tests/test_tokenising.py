@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from pcft import seeding
-from pcft.dealing import HIGHEST
-from pcft.documents import Batch, Documents
-from pcft.encodings import Encoding
+from pcft.corpora.allocation import HIGHEST
+from pcft.corpora.documents import Batch, Documents
+from pcft.corpora.normalisation import names
+from pcft.corpora.parallel_tokenisation import Tokeniser
+from pcft.corpora.tokenizer import Encoding
 from pcft.errors import PcftError
-from pcft.texts import names
-from pcft.tokenising import Tokeniser
 from tests.conftest import WORDS, sentences
 from tests.test_encodings import END, lacking
 

@@ -15,12 +15,13 @@ import psutil
 import pytest
 from numpy.testing import assert_allclose
 
-from pcft import journal, tracking
 from pcft.__main__ import main
 from pcft.config.experiments import Exchange
-from pcft.progress import Progress
-from pcft.session import Job
-from pcft.trackers import TRACKERS
+from pcft.monitoring import experiment_tracking
+from pcft.monitoring.tracking_backends import TRACKERS
+from pcft.runs.loop import Job
+from pcft.runtime import journal
+from pcft.runtime.progress import Progress
 from tests.conftest import CPU, RUN, random_corpus
 from tests.reliability.faults import experiment, write_settings
 from tests.reliability.test_workflows import wait_for
@@ -193,7 +194,7 @@ def test_each_step_once_in_order_though_a_call_was_cut_off(
     iterations = [event["iteration"] for event in journal.read(run) if event["event"] == "training"]
     assert iterations == [3, 4, 5, 5, 6]
     kept = recorder("tensorboard")
-    tracking.follow(run, ["tensorboard"])
+    experiment_tracking.follow(run, ["tensorboard"])
     steps = [(iteration, min(values)) for iteration, values, _ in kept.got]
     assert len(steps) == len(set(steps))
     assert [iteration for iteration, _ in steps] == sorted(iteration for iteration, _ in steps)
@@ -206,7 +207,7 @@ def test_a_tracker_that_fails_is_given_up_with_one_line(
 ) -> None:
     failing, other = recorder("wandb", fails=2), recorder("mlflow")
     capsys.readouterr()
-    tracking.follow(run, ["wandb", "mlflow"])
+    experiment_tracking.follow(run, ["wandb", "mlflow"])
     assert capsys.readouterr().out == "wandb is given up (no room); the work goes on without it\n"
     assert {iteration for iteration, *_ in failing.got} == {0, 1}
     assert {iteration for iteration, *_ in other.got} == set(range(7))
@@ -214,7 +215,7 @@ def test_a_tracker_that_fails_is_given_up_with_one_line(
 
 
 def test_what_cannot_be_tracked(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(tracking, "find_spec", lambda name: None if name == "wandb" else object())
+    monkeypatch.setattr(experiment_tracking, "find_spec", lambda name: None if name == "wandb" else object())
     for arguments, expected in (
         ([str(run), "--trackers", "tensorboard,wandb"], 'trackers names wandb, which is not installed: pip install "pcft[wandb]"'),
         ([str(run), "--trackers", "tensorbord"], "trackers names tensorbord; known: tensorboard, wandb, mlflow"),
@@ -228,14 +229,14 @@ def test_what_cannot_be_tracked(run: Path, tmp_path: Path, monkeypatch: pytest.M
 
 def test_no_tracker_no_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(subprocess, "Popen", None)
-    with tracking.beside(tracking.names("none"), tmp_path):
+    with experiment_tracking.beside(experiment_tracking.names("none"), tmp_path):
         pass
 
 
 def test_trackers_that_hang_are_cut_off(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(tracking, "PATIENCE", 0.2)
+    monkeypatch.setattr(experiment_tracking, "PATIENCE", 0.2)
     with subprocess.Popen(["sleep", "600"], stdin=subprocess.PIPE) as child:
-        tracking._end(child)
+        experiment_tracking._end(child)
     assert "were cut off" in capsys.readouterr().out
 
 

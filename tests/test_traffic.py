@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from pcft.traffic import Sizes, traffic
+from pcft.collaboration.communication import Sizes, traffic
 
 SIZES = Sizes(10, 7, 1000)
 PAIR = [[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1.0]]  # client 2 keeps to itself

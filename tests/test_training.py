@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from pcft import seeding
-from pcft.backbone import Backbone
-from pcft.batches import training_batch
 from pcft.config.experiments import Training
 from pcft.errors import PcftError
-from pcft.lora import Adapters
-from pcft.training import Trainer, clip, learning_rate
+from pcft.models.backbone import Backbone
+from pcft.models.lora import Adapters
+from pcft.training.batches import training_batch
+from pcft.training.trainer import Trainer, clip, learning_rate
 from tests.conftest import tiny
 
 SETTINGS = Training(

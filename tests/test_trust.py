@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pcft import trust as trusting
+from pcft.collaboration import trust as trusting
+from pcft.collaboration.trust import Predictions, distance, effective_peers, looked_at, prediction_distance, score, trust
 from pcft.config import strategies
-from pcft.config.loading import load
 from pcft.config.strategies import SOURCES, TOPOLOGIES, Strategy
-from pcft.trust import Predictions, distance, effective_peers, looked_at, prediction_distance, score, trust
+from pcft.config.validation.load import load
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "strategies.npz")
 

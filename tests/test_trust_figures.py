@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from pcft.config.figures import Figures
-from pcft.drawing.data import Data
-from pcft.drawing.trusting import _constant, parts_of, pooled
-from pcft.figures import FIGURES
+from pcft.reporting.figures.build import FIGURES
+from pcft.reporting.figures.data import Data
+from pcft.reporting.figures.trust import _constant, parts_of, pooled
 from tests.drawn import build_all, lines_of
 
 

@@ -14,7 +14,7 @@ from pcft.config.compute import Compute
 from pcft.config.corpora import Corpus, Tokens
 from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
 from pcft.config.strategies import Strategy
-from pcft.work import EVERY, ONE, PROCESS, START, TOKEN, megabytes, minutes, tokens_of
+from pcft.workflow.resources import EVERY, ONE, PROCESS, START, TOKEN, megabytes, minutes, tokens_of
 from tests.workspace import ROOT, Workspace
 
 CORPUS = Corpus(categories={}, clients=3, tokens=Tokens(train=100, validation=21, test=31, reference=11))  # in windows: 20, 30, 10

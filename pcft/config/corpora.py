@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pcft.config.hub import Repository, Value
+from pcft.config.downloads import Repository, Value
 from pcft.config.models import Wheel
 
 Format = Literal["json", "jsonl", "csv", "parquet", "text"]

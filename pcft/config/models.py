@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pcft.config.hub import Repository
+from pcft.config.downloads import Repository
 
 
 @dataclass(frozen=True, kw_only=True)

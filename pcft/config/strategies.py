@@ -1,7 +1,7 @@
 """What strategies are made of: three independent choices, each from a registry, and the settings that go with them.
 
-A name in a registry here is that of a function in `pcft.trust` or `pcft.aggregation`. The names are apart from the functions because
-a config file is checked without torch.
+A name in a registry here is that of a function in `pcft.collaboration.trust` or `pcft.collaboration.aggregation`. The names are apart
+from the functions because a config file is checked without torch.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 
 from pcft.config.corpora import Corpus
 from pcft.config.experiments import Experiment
-from pcft.config.parsing import NAME, Problems, read
+from pcft.config.validation.parsing import NAME, Problems, read
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pcft.session import Job
+from pcft.runs.loop import Job
 from tests.conftest import CPU, RUN, random_corpus
 
 PREFIX = "counted: "

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from pcft.artifacts.files import canonical
 from pcft.config.experiments import Run
 from pcft.config.strategies import Strategy
-from pcft.files import canonical
-from pcft.finetuning import finetune, warmup
-from pcft.session import Job
+from pcft.runs.loop import Job
+from pcft.runs.stages import finetune, warmup
 
 
 def cut(path: Path) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from pcft import manifests
 from pcft.__main__ import main
+from pcft.artifacts import manifests
+from pcft.artifacts.paths import shard_name
 from pcft.config.corpora import Corpus, CorpusJob, Source, Tokens
-from pcft.journal import NAME
-from pcft.layout import shard_name
-from pcft.session import Job
+from pcft.runs.loop import Job
+from pcft.runtime.journal import NAME
 from tests.conftest import CPU, RUN, random_corpus
 from tests.reliability.faults import each_damage, experiment
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from pcft.errors import DivergedError
-from pcft.finetuning import finetune, warmup
-from pcft.session import Job, Session
-from pcft.training import require_finite
+from pcft.runs.loop import Job, Session
+from pcft.runs.stages import finetune, warmup
+from pcft.training.trainer import require_finite
 from tests.reliability.faults import with_strategy, write_settings
 
 
@@ -75,7 +75,8 @@ def test_evaluation_too(job: Job) -> None:
 
 LIMITED = """
 import resource, sys
-from pcft import __main__, finetuning
+from pcft import __main__
+from pcft.runs import stages
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + 600_000_000
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

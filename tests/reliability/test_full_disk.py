@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pcft.config.corpora import Corpus, CorpusJob, Source, Tokens
-from pcft.session import Job
+from pcft.runs.loop import Job
 from tests.conftest import CPU, RUN, WORDS, random_corpus
 from tests.reliability.faults import experiment, write_settings
 

@@ -17,14 +17,16 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pcft import adapter_files, plan, shards
-from pcft.backbone import Backbone
+from pcft.artifacts.files import sha256_of
+from pcft.artifacts.paths import shard_name
 from pcft.config.corpora import Source
-from pcft.config.loading import load
-from pcft.config.parsing import Problems, read
-from pcft.files import sha256_of
-from pcft.layout import shard_name
-from pcft.sources import Origins, batches
+from pcft.config.validation.load import load
+from pcft.config.validation.parsing import Problems, read
+from pcft.corpora import shards
+from pcft.corpora.sources import Origins, batches
+from pcft.models import peft_files
+from pcft.models.backbone import Backbone
+from pcft.workflow import plan
 from tests.conftest import TINY, attach, random_corpus
 from tests.refusals import holder, places, tried
 from tests.workspace import ROOT
@@ -190,14 +192,14 @@ def test_adapters(data: Any, load: Callable[..., Backbone], tally: Tally, tmp_pa
     whole, folder = Path("whole"), Path("adapter")
     if not whole.exists():
         base = load()
-        adapter_files.write(attach(base, 1), 0, whole, base="tiny", prefix=base.prefix)
+        peft_files.write(attach(base, 1), 0, whole, base="tiny", prefix=base.prefix)
         shutil.copytree(whole, folder)
-    for name in adapter_files.NAMES:
+    for name in peft_files.NAMES:
         content = (whole / name).read_bytes()
-        if name == adapter_files.CONFIG and data.draw(st.booleans()):
+        if name == peft_files.CONFIG and data.draw(st.booleans()):
             content = json.dumps(data.draw(altered([json.loads(content)])), default=str).encode()
         (folder / name).write_bytes(data.draw(damaged(content)) if data.draw(st.booleans()) else content)
-    adapter = tried(lambda: adapter_files.read(folder), str(folder))
+    adapter = tried(lambda: peft_files.read(folder), str(folder))
     if adapter is not None:
         assert all(a.shape[0] == b.shape[1] == adapter.rank for a, b in adapter.factors.values())
     tally("inputs tried: adapters")

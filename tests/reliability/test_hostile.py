@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 import torch
 
-from pcft import backbone, models, plan
-from pcft.archives import members
-from pcft.config.loading import load
 from pcft.config.models import Model, ModelJob
+from pcft.config.validation.load import load
+from pcft.downloads.archives import members
 from pcft.errors import PcftError
+from pcft.models import backbone, convert
+from pcft.workflow import plan
 from tests.conftest import CPU
 from tests.workspace import Workspace
 
@@ -101,7 +102,7 @@ def evil(model_folders: dict[str, Path], tmp_path: Path) -> Path:
 
 def test_pickled_weights(evil: Path, tmp_path: Path, tally: Tally) -> None:
     with pytest.raises(PcftError, match="cannot be loaded"):
-        models.build(ModelJob(model=Model(folder=str(evil))), None, None, tmp_path / "out")
+        convert.build(ModelJob(model=Model(folder=str(evil))), None, None, tmp_path / "out")
     with pytest.raises(PcftError, match="not a causal language model that can be loaded"):
         backbone.load(evil, length=16, dropout=0.0, precision="float32", device=CPU)
     assert not (tmp_path / "owned").exists()
@@ -120,10 +121,10 @@ def test_code_in_a_model_folder(model_folders: dict[str, Path], tmp_path: Path, 
     classes = {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}
     (folder / "config.json").write_text(json.dumps({**config, "model_type": kind, "auto_map": classes}))
     if kind == "gpt2":
-        models.build(ModelJob(model=Model(folder=str(folder))), None, None, tmp_path / "out")
+        convert.build(ModelJob(model=Model(folder=str(folder))), None, None, tmp_path / "out")
     else:
         with pytest.raises(PcftError, match="cannot be loaded"):
-            models.build(ModelJob(model=Model(folder=str(folder))), None, None, tmp_path / "out")
+            convert.build(ModelJob(model=Model(folder=str(folder))), None, None, tmp_path / "out")
     assert not owned.exists()
     tally("hostile inputs, each without effect")
 

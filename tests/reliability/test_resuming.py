@@ -20,10 +20,10 @@ import pytest
 from pcft.config.events import Events, Poison, Privacy
 from pcft.config.experiments import Exchange, Run
 from pcft.config.strategies import Strategy
-from pcft.finetuning import finetune, warmup
-from pcft.frozen import Frozen
-from pcft.interruption import Interrupted
-from pcft.session import Job, Session
+from pcft.models.frozen_linear import Frozen
+from pcft.runs.loop import Job, Session
+from pcft.runs.stages import finetune, warmup
+from pcft.runtime.signals import Interrupted
 from tests.conftest import RUN
 from tests.reliability.faults import cut, empty, flip, with_strategy, write_settings
 

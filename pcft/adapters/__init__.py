@@ -1,0 +1,1 @@
+"""Use of finished adapters: export, generate, evaluate, merge."""

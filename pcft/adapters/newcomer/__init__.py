@@ -1,0 +1,1 @@
+"""A client that joins after training: its text, its first adapter, its report."""

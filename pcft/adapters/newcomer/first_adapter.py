@@ -1,0 +1,103 @@
+"""Somebody who was not there: how its text is divided, whom it trusts of those who were, and what it takes over from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pcft.adapters.user_text import Given
+from pcft.collaboration.aggregation import aggregate
+from pcft.collaboration.trust import score, trust
+from pcft.config.strategies import SOURCES, Evidence, Strategy
+from pcft.errors import PcftError
+from pcft.models.backbone import Backbone
+from pcft.models.lora import Adapters
+from pcft.training.batches import Grid
+from pcft.training.evaluation import evaluate, predict
+
+HELD_OUT = 0.2  # of all tokens, at least, for test, and again for validation
+
+
+@dataclass(frozen=True)
+class Divided:
+    """A newcomer's text: whole documents, in the order of their keys, each text once.
+
+    Attributes:
+        train: to train on.
+        validation: sets trust.
+        test: is reported only.
+    """
+
+    train: Given
+    validation: Given
+    test: Given
+
+
+def divide(text: Given) -> Divided:
+    """Divide documents by their keys, which depend on their text alone: the same text is always divided alike.
+
+    Raises:
+        PcftError: there are too few documents.
+    """
+    text = text.once()
+    if len(text.documents) < 3:
+        raise PcftError(
+            f"the text has {len(text.documents)} different document{'s' * (len(text.documents) != 1)}; train, validation and test need one "
+            "each at least: give more files, or say what a document is with --document paragraph or line"
+        )
+    order = np.argsort(text.documents.keys, kind="stable")
+    ends = np.cumsum(text.documents.lengths[order])
+    goal = HELD_OUT * int(ends[-1])
+    documents = len(order)  # at least one is left for each
+    test = min(int(np.searchsorted(ends, goal)) + 1, documents - 2)
+    validation = min(test + int(np.searchsorted(ends[test:] - ends[test - 1], goal)) + 1, documents - 1)
+    train, held, reported = (text.take(part) for part in (order[validation:], order[test:validation], order[:test]))
+    return Divided(train, held, reported)
+
+
+def losses(backbone: Backbone, adapters: Adapters, text: Grid, slots: Tensor, *, tokens_per_pass: int) -> Tensor:
+    """Return the loss of each of some slots (int64 [n]) on one text, float64 [n]."""
+    repeated = Grid(*(part.expand(len(slots), -1, -1) for part in (text.inputs, text.targets, text.counted)))
+    return evaluate(backbone, adapters, repeated, tokens_per_pass=tokens_per_pass, served=slots).loss
+
+
+def judge(
+    backbone: Backbone, adapters: Adapters, validation: Grid, candidates: Tensor, strategy: Strategy, *, tokens_per_pass: int
+) -> tuple[Tensor, Tensor]:
+    """Return a newcomer's scores of some slots' adapters, and its trust in them, float32 [n] each.
+
+    Args:
+        validation: a grid over its validation text, on which losses and predictions are measured.
+        candidates: slots, int64 [n]; where the strategy compares adapters or predictions, the last one is its own.
+    """
+
+    def predictions() -> Any:
+        last = (strategy.positions or ("all" if strategy.variant == "default" else "last")) == "last"
+        how: dict[str, Any] = {"kept": strategy.kept_logits, "last_only": last, "log_probabilities": strategy.variant == "default"}
+        text = validation.first(strategy.reference_windows)
+        return predict(backbone, adapters, text, candidates, **how, tokens_per_pass=tokens_per_pass)
+
+    gather: dict[Evidence, Callable[[], Any]] = {
+        "shares": lambda: torch.ones(len(candidates), 1),
+        "factors": lambda: {name: factor[candidates] for name, factor in adapters.factors().items()},
+        "losses": lambda: losses(backbone, adapters, validation, candidates, tokens_per_pass=tokens_per_pass)[None],
+        "predictions": predictions,
+    }
+    own = score(gather[SOURCES[strategy.trust].evidence](), strategy).cpu()[-1:]
+    return own[0], trust(own, strategy)[0]
+
+
+def take_over(adapters: Adapters, slot: int, candidates: Tensor, weights: Tensor, aggregation: str) -> None:
+    """Put the average of some slots' adapters (int64 [n]), by `weights` (float32 [n]), into `slot`.
+
+    Where an aggregation lets everybody keep something of their own, it is that of the candidate who is trusted most.
+    """
+    nearest, everybody = int(weights.argmax()), weights.expand(len(weights), -1)
+    for module in adapters.modules.values():
+        A, B = aggregate(aggregation, module.A.data[candidates], module.B.data[candidates], everybody.to(module.A.device))
+        module.A.data[slot], module.B.data[slot] = A[nearest], B[nearest]

@@ -1,0 +1,1 @@
+"""Files and folders that stages exchange: names, manifests, checksums, atomic writes."""

@@ -1,0 +1,1 @@
+"""Command line: argument parsers and handlers, grouped by purpose."""

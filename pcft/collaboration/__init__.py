@@ -1,0 +1,1 @@
+"""The method itself: trust between clients, aggregation of their adapters, one exchange."""

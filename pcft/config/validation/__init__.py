@@ -1,0 +1,1 @@
+"""Checks of a configuration: parsing, ranges, references, settings that must fit each other."""

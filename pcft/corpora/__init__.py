@@ -1,0 +1,1 @@
+"""Text to tokens: sources, tokenisation, allocation of documents to clients, parquet shards."""

@@ -1,0 +1,1 @@
+"""Wheels, Hugging Face repositories and zip archives, verified by checksum."""

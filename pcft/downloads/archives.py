@@ -1,0 +1,52 @@
+"""Zip files, and wheels as what they are: zip files with a known checksum."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Generator, Sequence
+from pathlib import Path, PurePosixPath
+
+from pcft.artifacts import globs
+from pcft.artifacts.files import sha256_of
+from pcft.config.models import Wheel
+from pcft.errors import FULL, PcftError, first_line
+
+
+def verify(wheel: Wheel, path: Path, *, label: str) -> None:
+    """Raise PcftError if the file at `path` is not the declared wheel."""
+    found = sha256_of(path)
+    if found != wheel.sha256:
+        raise PcftError(
+            f"{label}: its SHA-256 is {found}, but the configuration says {wheel.sha256}; use the right file, or correct wheels.…sha256"
+        )
+
+
+def members(archive: Path, patterns: Sequence[str]) -> Generator[tuple[str, Path], None, None]:
+    """Yield name and unpacked file of the members that globs select; each file lasts until the next one is asked for.
+
+    Raises:
+        PcftError: the file is no zip file, or no member is selected.
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened, tempfile.TemporaryDirectory() as folder:
+            names = globs.select(
+                (info.filename for info in opened.infolist() if not info.is_dir() and PurePosixPath(info.filename).name != ".."), patterns
+            )
+            if not names:
+                raise PcftError(f"{archive}: has no member that matches {', '.join(patterns[:4])}")
+            for name in names:
+                path = Path(opened.extract(name, folder))
+                yield name, path
+                path.unlink()
+    except FileNotFoundError:
+        raise PcftError(f"{archive}: there is no such file") from None
+    except (OSError, ValueError) as error:  # a folder, or a name that the system does not take
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
+        raise PcftError(f"{archive}: cannot be read ({first_line(error)})") from None
+    except (RuntimeError, NotImplementedError) as error:  # a password, a method of compression
+        raise PcftError(f"{archive}: cannot be unpacked ({error}); pack it anew, plainly") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise PcftError(f"{archive}: is damaged ({error}); remove it, so that it is fetched again, or get it anew") from None

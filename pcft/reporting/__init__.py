@@ -1,0 +1,1 @@
+"""Tables, HTML pages, figures and the PDF, made from run records."""

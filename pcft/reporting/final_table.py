@@ -1,0 +1,100 @@
+"""Stage `table`: the metrics of an experiment's runs as a table for people, papers and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from tabulate import tabulate
+
+from pcft.artifacts.files import write_text
+from pcft.reporting import html_pages
+from pcft.reporting.latex import booktabs, escape
+from pcft.reporting.statistics import (
+    Estimate,
+    by_seed,
+    estimate,
+    last,
+    paired,
+    poisoned_in,
+    read_records,
+    selected,
+    share_worse,
+    shortfall,
+    worst_client,
+)
+
+BASELINES = ("local", "fedavg")
+COLUMNS = (
+    "loss",
+    "perplexity",
+    "difference to local",
+    "difference to fedavg",
+    "loss, best on validation",
+    "loss of the worst client",
+    "clients worse than local",
+)
+CAPTION = (
+    "Test loss (nats per token) and perplexity after the last iteration, means over clients and {seeds}; "
+    "differences are of the loss and paired by seed; the last column is a share, of clients whose loss is above their own under local."
+)
+
+
+def summary(metrics: pd.DataFrame) -> dict[str, dict[str, Estimate | None]]:
+    """Return strategy -> column -> estimate over seeds, for the columns in `COLUMNS`, on test text."""
+    final, best = last(metrics, "test"), selected(metrics, "test")
+    losses, perplexities, chosen = by_seed(final, "loss"), by_seed(final, "perplexity"), by_seed(best, "loss")
+    worst, worse = worst_client(final), share_worse(final, "local")
+    result: dict[str, dict[str, Estimate | None]] = {}
+    for name in map(str, losses):
+        values = (
+            estimate(losses[name].dropna()),
+            estimate(perplexities[name].dropna()),
+            *(paired(losses, name, baseline) for baseline in BASELINES),
+            estimate(chosen[name].dropna()),
+            estimate(worst[name].dropna()),
+            None if worse is None or name == "local" or worse[name].isna().all() else estimate(worse[name].dropna()),
+        )
+        result[name] = dict(zip(COLUMNS, values, strict=True))
+    return result
+
+
+def build(runs: Sequence[Path], output: Path, missing: Sequence[str] = ()) -> None:
+    """Write `output` with the endings .csv (numbers), .md, .tex and .html (rounded, for reading); poisoned clients do not count.
+
+    Args:
+        runs: folders.
+        missing: runs that are not there, such as "weights/seed=2", which the table is to name.
+    """
+    (metrics,) = read_records(runs, "metrics")
+    metrics = metrics[~metrics["client"].isin(poisoned_in(runs[0]))]
+    table = summary(metrics) | {name: {} for name in _without_runs(runs, missing)}
+    seeds = {name: metrics.loc[metrics["strategy"] == name, "seed"].nunique() for name in table}
+    rows = [[name, *("" if row.get(column) is None else str(row[column]) for column in COLUMNS)] for name, row in table.items()]
+    most, few = max(seeds.values()), min(count for count in seeds.values() if count)
+    note = CAPTION.format(seeds=f"{'up to ' * (few < most)}{most} seeds (± is the 95 % interval)" if most > 1 else "one seed")
+    note = f"{note} {shortfall(missing, len(runs))}".rstrip()
+    header = ["strategy", *COLUMNS]
+    write_text(output.with_name(f"{output.name}.csv"), _numbers(table, seeds))
+    write_text(output.with_name(f"{output.name}.md"), tabulate(rows, header, tablefmt="github", disable_numparse=True) + f"\n\n{note}\n")
+    latex = booktabs(list(map(escape, header)), [list(map(escape, row)) for row in rows])
+    write_text(output.with_name(f"{output.name}.tex"), f"% {note}\n{latex}\n")
+    html_pages.write(output, runs)
+
+
+def _without_runs(runs: Sequence[Path], missing: Sequence[str]) -> list[str]:
+    """Return the strategies of which no run is there."""
+    return sorted({Path(run).parent.name for run in missing} - {run.parent.name for run in runs})
+
+
+def _numbers(table: dict[str, dict[str, Estimate | None]], seeds: dict[str, int]) -> str:
+    records = []
+    for name, row in table.items():
+        record: dict[str, object] = {"strategy": name, "seeds": seeds[name]}
+        for column in COLUMNS:
+            key, value = column.replace(",", "").replace(" ", "_"), row.get(column)
+            record[key] = None if value is None else value.mean
+            record[f"{key}_interval"] = None if value is None else value.half_width
+        records.append(record)
+    return pd.DataFrame(records).to_csv(index=False, float_format="%.6f", lineterminator="\n")

@@ -1,0 +1,147 @@
+"""Records of runs; means, intervals and paired differences over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from pcft.artifacts.files import read_object
+from pcft.artifacts.manifests import again
+from pcft.artifacts.run_folders import settings_of, verify
+from pcft.errors import PcftError, first_line
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds and the half-width of its 95 % interval (Student's t; NaN with a single seed)."""
+
+    mean: float
+    half_width: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f}" if np.isnan(self.half_width) else f"{self.mean:.4f} ± {self.half_width:.4f}"
+
+
+def estimate(values: Sequence[float] | pd.Series) -> Estimate:
+    """Return mean and 95 % interval of one value a seed."""
+    mean, error = _mean_and_error(values)
+    return Estimate(mean, float(stats.t.ppf(0.975, len(values) - 1) * error) if len(values) > 1 else float("nan"))
+
+
+def _mean_and_error(values: Sequence[float] | pd.Series) -> tuple[float, float]:
+    """Return mean and standard error, which is NaN with a single value, or one that is not finite."""
+    given = np.asarray(values, dtype=float)
+    if not np.isfinite(given).all() or len(given) < 2:
+        return float(np.mean(given)) if len(given) else float("nan"), float("nan")
+    return float(np.mean(given)), float(np.std(given, ddof=1) / np.sqrt(len(given)))
+
+
+def read_records(runs: Sequence[Path], *names: str) -> list[pd.DataFrame]:
+    """Return each of the named tables of several runs (folders), rows of all runs in one; names are such as "metrics".
+
+    Raises:
+        PcftError: a file is missing, damaged, of another run, or no parquet table.
+    """
+    files = [f"{name}.parquet" for name in names]
+    for run in runs:
+        verify(run, *files)
+    return [pd.concat([_read(run / file) for run in runs], ignore_index=True) for file in files]
+
+
+def _read(file: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(file)
+    except (OSError, ValueError) as error:
+        raise PcftError(f"{file}: not a table of records ({first_line(error)}); {again(file.parent)}") from None
+
+
+def read_cost(run: Path) -> dict[str, Any]:
+    """Return the costs of a run (folder).
+
+    Raises:
+        PcftError: they are not there, or not those of a run.
+    """
+    path = run / "cost.json"
+    try:
+        return read_object(path)
+    except (OSError, ValueError) as error:
+        raise PcftError(f"{path}: not a record of costs ({first_line(error)}); {again(run)}") from None
+
+
+def poisoned_in(run: Path) -> tuple[int, ...]:
+    """Return the clients that are poisoned in a run (folder), by its settings."""
+    poison = settings_of(run).get("events", {}).get("poison")
+    return tuple(poison["clients"]) if poison else ()
+
+
+def shortfall(missing: Sequence[str], found: int, most: int | None = None) -> str:
+    """Return what to say about runs that are not there, such as "weights/seed=2", naming at `most` so many; nothing if none is missing."""
+    if not missing:
+        return ""
+    named = ", ".join([*missing[:most], *(["…"] if most is not None and most < len(missing) else [])])
+    return f"Missing: {len(missing)} of {found + len(missing)} runs ({named}). They do not count."
+
+
+def last(metrics: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Return the rows of `split` at each run's last iteration: one a strategy, seed and client."""
+    rows = metrics[metrics["split"] == split]
+    return rows[rows["iteration"] == rows.groupby(["strategy", "seed"])["iteration"].transform("max")]
+
+
+def selected(metrics: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Return the rows of `split` at the iteration at which each client's own validation loss is lowest."""
+    keys = ["strategy", "seed", "client"]
+    validation = metrics[metrics["split"] == "validation"]
+    best = validation.loc[validation.groupby(keys)["loss"].idxmin(), [*keys, "iteration"]]
+    return metrics[metrics["split"] == split].merge(best, on=[*keys, "iteration"])
+
+
+def by_seed(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the mean of `column` over clients, every client counting alike: seeds x strategies."""
+    table = rows.groupby(["seed", "strategy"])[column].mean().unstack("strategy")
+    return table[[name for name in rows["strategy"].unique() if name in table]]
+
+
+def worst_client(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the highest loss of a client: seeds x strategies."""
+    return rows.groupby(["seed", "strategy"])["loss"].max().unstack("strategy")
+
+
+def share_worse(rows: pd.DataFrame, baseline: str) -> pd.DataFrame | None:
+    """Return the share of clients whose loss is above their own under `baseline`: seeds x strategies; None without the baseline."""
+    losses = rows.set_index(["seed", "client", "strategy"])["loss"].unstack("strategy")
+    if baseline not in losses:
+        return None
+    worse = losses.gt(losses[baseline], axis=0).where(losses.notna() & losses[[baseline]].notna().to_numpy())
+    return worse.astype(float).groupby("seed").mean()
+
+
+def paired(table: pd.DataFrame, strategy: str, baseline: str) -> Estimate | None:
+    """Return the difference `strategy` minus `baseline` over the seeds that both have; None without any."""
+    if baseline not in table or strategy == baseline:
+        return None
+    differences = (table[strategy] - table[baseline]).dropna()
+    return estimate(differences) if len(differences) else None
+
+
+def p_value(differences: Sequence[float] | pd.Series) -> float:
+    """Return the p value of a paired t-test, two-sided, of one difference a seed; NaN with fewer than two."""
+    mean, error = _mean_and_error(differences)
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return float("nan") if np.isnan(error) else float(2 * stats.t.sf(abs(mean / error), len(differences) - 1))
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Return p values corrected for how many they are (Holm, 1979): the i-th smallest of m times m - i + 1, never under a smaller one's."""
+    corrected, highest = [0.0] * len(values), 0.0
+    for rank, i in enumerate(sorted(range(len(values)), key=lambda i: values[i])):
+        highest = max(highest, min(1.0, (len(values) - rank) * values[i]))
+        corrected[i] = highest
+    return corrected

@@ -1,0 +1,1 @@
+"""Warm-up and fine-tuning runs: set-up, training loop, outputs."""

@@ -1,0 +1,1 @@
+"""The process and its machine: signals, devices, GPU locks, progress, journal, memory."""

