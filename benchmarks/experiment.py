@@ -28,14 +28,15 @@ from torch import Tensor
 
 from benchmarks.common import seconds, show
 from benchmarks.training import plain_model
+from pcft.artifacts.corpus_folders import read_manifest, read_tokens
 from pcft.artifacts.paths import REFERENCE, client_folder, shard_name
-from pcft.collaboration.trust import Predictions, score, trust
-from pcft.config.experiments import Run
+from pcft.collaboration.trust import score, trust
 from pcft.config.strategies import SOURCES
 from pcft.config.validation.parsing import Problems, read
-from pcft.corpora.shards import read_manifest, read_tokens
 from pcft.training.batches import Grid, draw, grid
+from pcft.training.evidence import Predictions
 from pcft.training.trainer import learning_rate
+from pcft.workflow.jobs.run import Run
 
 
 class Client:

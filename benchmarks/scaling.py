@@ -27,7 +27,7 @@ from benchmarks.common import alone, highest, in_turn, show, summary, write_mode
 from benchmarks.training import CASES, Case, matrix_product, stacked
 from pcft.config.figures import Figures
 from pcft.reporting.figures.build import style
-from pcft.reporting.figures.data import COLOURS
+from pcft.reporting.figures.style import COLOURS
 
 CPU = torch.device("cpu")
 PRODUCTS = 20

@@ -26,9 +26,10 @@ import transformers
 from benchmarks.common import show, summary, write_model
 from pcft.artifacts.files import sha256_of, write_json
 from pcft.artifacts.paths import REFERENCE, SPLITS, shard_name
-from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
+from pcft.config.experiments import Adapters, Evaluation, Exchange, Training
 from pcft.corpora import shards
 from pcft.corpora.documents import Documents
+from pcft.workflow.jobs.run import Run
 
 CLIENTS, TOKENS = 6, 32768
 START = """

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from pcft.config.compute import Compute
 from pcft.config.validation.parsing import from_file
 from pcft.errors import FULL, PcftError, first_line
 from pcft.monitoring import experiment_tracking
-from pcft.runtime import gpu_locks
+from pcft.runtime.devices import claim_device
 from pcft.runtime.signals import Interrupted
 from pcft.workflow.code_hash import code_of
 
@@ -64,7 +64,7 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def _wheel(o: argparse.Namespace) -> None:
-    from pcft.config.models import Wheel
+    from pcft.config.downloads import Wheel
     from pcft.downloads import wheels
 
     package, _, version = o.package.partition("==")
@@ -79,15 +79,15 @@ def _repository(o: argparse.Namespace) -> None:
 
 
 def _model(o: argparse.Namespace) -> None:
-    from pcft.config.models import ModelJob
     from pcft.models import convert
+    from pcft.workflow.jobs.model import ModelJob
 
     convert.build(from_file(ModelJob, o.settings), o.wheel, o.repository, o.output)
 
 
 def _corpus(o: argparse.Namespace) -> None:
-    from pcft.config.corpora import CorpusJob
     from pcft.corpora import build
+    from pcft.workflow.jobs.corpus import CorpusJob
 
     build.build(from_file(CorpusJob, o.settings), dict(o.wheel), dict(o.repository), o.tokenizer, o.output, threads=o.threads)
 
@@ -119,35 +119,19 @@ def _training(o: argparse.Namespace) -> tuple[Any, Any]:
         intact = beside.submit(manifests.verify, o.model, required=False)  # any other Hugging Face folder has no manifest
         import torch
 
-        from pcft.config.experiments import Run
         from pcft.runs import stages
         from pcft.runs.loop import Job
+        from pcft.workflow.jobs.run import Run
 
     gc.freeze()
     gc.enable()
     intact.result()
     torch.set_num_threads(o.threads)
-    device = _device(o.device, o.gpu, torch.cuda.is_available)
+    device = claim_device(o.device, o.gpu, torch.cuda.is_available)
     paths, run = (o.model, o.corpus, o.output), from_file(Run, o.settings)
     code = o.code or code_of(stages.__name__)
     job = Job(run, o.seed, *paths, torch.device(device), o.tokens_per_pass, code, o.checkpoint_minutes, o.base)
     return stages, job
-
-
-def _device(wanted: str, gpu: int, seen: Callable[[], bool]) -> str:
-    """Return the device to train on, with a GPU of this job's own if it is one; `seen` says whether torch sees any."""
-    if wanted == "cpu" or not gpu:
-        return "cpu"
-    name = gpu_locks.claim()
-    if seen():
-        print(f"GPU {name} is this job's own" if name else "nvidia-smi lists no GPU: jobs side by side share what torch sees", flush=True)
-        return "cuda"
-    if wanted == "cuda":
-        raise PcftError("compute.device is cuda, but torch sees no GPU here; use auto or cpu, or install a CUDA build of torch")
-    if name is not None:
-        print(f"torch does not see GPU {name}: is it a build for the CPU? Training on the CPU", flush=True)
-        gpu_locks.release()
-    return "cpu"
 
 
 def _named_path(text: str) -> tuple[str, Path]:

@@ -5,13 +5,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from pcft.artifacts.paths import MODEL_FILES
-from pcft.config.experiments import WARMUPS
+from pcft.artifacts.paths import MODEL_FILES, WARMUPS
 from pcft.config.figures import NAMES, STUDIES
 from pcft.config.validation.load import load
 from pcft.errors import PcftError
 from pcft.monitoring import experiment_tracking
-from pcft.workflow import outputs, plan
+from pcft.workflow import local_files, outputs, plan
 from pcft.workflow import resources as requests
 from pcft.workflow.code_hash import code_of
 
@@ -27,7 +26,7 @@ source = ", ".join(Path(file).name for file in workflow.configfiles) or "--confi
 
 try:
     settings = load(config, source)
-    plan.check_files(settings, source)
+    local_files.check_files(settings, source)
     if not workflow.deployment_settings.deployment_method:  # else jobs have environments of their own
         experiment_tracking.require(settings.trackers)
 except PcftError as error:

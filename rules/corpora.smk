@@ -9,7 +9,7 @@ for corpus, tokenizer in plan.declared_corpora(settings):
             settings=f"results/corpora/{corpus}/{tokenizer}/settings.json",
             model=f"results/models/{tokenizer}/manifest.json",
             tokenizer=ancient(f"results/models/{tokenizer}/tokenizer.json"),
-            texts=on_this_machine(plan.local_texts(settings, corpus)),
+            texts=on_this_machine(local_files.local_texts(settings, corpus)),
             wheels=[ancient(wheel_file(name)) for name in plan.corpus_job(settings, corpus, tokenizer).wheels],
             repositories=[repository_manifest(name) for name in plan.corpus_job(settings, corpus, tokenizer).hub],
         output:

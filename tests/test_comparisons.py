@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 
 from pcft.artifacts.files import canonical, write_json
-from pcft.config.comparisons import KINDS, ComparisonJob, Entry
+from pcft.config.comparisons import KINDS
 from pcft.config.figures import NAMES, Figures
 from pcft.config.validation.load import load
 from pcft.config.validation.parsing import Problems, read
 from pcft.errors import PcftError
 from pcft.reporting.figures import build
 from pcft.reporting.figures.comparisons import curves, improvement
-from pcft.reporting.figures.data import COLOURS, Data
+from pcft.reporting.figures.data import Data
+from pcft.reporting.figures.style import COLOURS
 from pcft.reporting.statistics import estimate
 from pcft.workflow import outputs, plan
+from pcft.workflow.jobs.figures import ComparisonJob, Entry
 from tests.conftest import write_run
 from tests.drawn import MANIFEST
 

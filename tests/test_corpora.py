@@ -12,12 +12,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from pcft.artifacts.corpus_folders import read_manifest, read_tokens
 from pcft.artifacts.paths import shard_name
-from pcft.config.corpora import Corpus, CorpusJob, Source, Tokens
+from pcft.config.corpora import Corpus, Source, Tokens
 from pcft.corpora import build as corpus_build
-from pcft.corpora.shards import read_manifest, read_tokens
 from pcft.corpora.tokenizer import Encoding
 from pcft.errors import PcftError
+from pcft.workflow.jobs.corpus import CorpusJob
 from tests.conftest import WORDS, sentences
 
 END = "<|endoftext|>"

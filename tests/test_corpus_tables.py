@@ -9,12 +9,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pcft.config.corpora import CorpusJob, Source
+from pcft.config.corpora import Source
 from pcft.config.figures import Figures
 from pcft.corpora import build as corpus_build
 from pcft.errors import PcftError
 from pcft.reporting import corpus_table, html_pages
 from pcft.reporting.figures import build as figures
+from pcft.workflow.jobs.corpus import CorpusJob
 from tests.conftest import sentences
 from tests.test_corpora import change, job
 

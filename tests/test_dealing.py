@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pcft.config.corpora import Corpus, Tokens
-from pcft.corpora.allocation import Hand, Seen
+from pcft.corpora.allocation import Hand
 from pcft.corpora.documents import NONE, Documents
-from pcft.corpora.mixtures import MIXTURES, whole
+from pcft.corpora.ingestion import Seen
+from pcft.corpora.partition import MIXTURES, whole
 
 BUDGET = Tokens(train=100, validation=10, test=10, reference=10)
 

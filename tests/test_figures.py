@@ -12,9 +12,10 @@ from pcft.artifacts.files import write_json
 from pcft.config.figures import CORPUS_NAMES, NAMES, STUDIES, Figures
 from pcft.reporting.figures import build
 from pcft.reporting.figures.build import CORPUS_FIGURES, FIGURES, style
-from pcft.reporting.figures.data import COLOURS, OTHERS, Data, colour, line
+from pcft.reporting.figures.data import Data
 from pcft.reporting.figures.gains import UNTRAINED, gains_of, rein_in_gains
 from pcft.reporting.figures.layout import thinned
+from pcft.reporting.figures.style import COLOURS, OTHERS, colour, line
 from tests.drawn import MANIFEST, build_all, lines_of, write_runs
 
 

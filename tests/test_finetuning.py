@@ -15,13 +15,14 @@ from safetensors.torch import load_file
 
 from pcft.artifacts.files import sha256_of
 from pcft.artifacts.paths import shard_name
-from pcft.config.events import Events, before_exchanges
+from pcft.config.events import Events
 from pcft.config.experiments import Exchange
 from pcft.config.strategies import SOURCES, Strategy
 from pcft.errors import PcftError
 from pcft.models.backbone import Precision
 from pcft.runs.stages import Job, Session, finetune, warmup
 from pcft.runtime import journal
+from pcft.workflow.jobs.run import before_exchanges
 from tests.conftest import CPU, RUN, random_corpus
 
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from pcft.config.events import Events, Poison, Privacy
-from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
+from pcft.config.experiments import Adapters, Evaluation, Exchange, Training
 from pcft.config.strategies import Strategy
 from pcft.models.backbone import Precision
 from pcft.runs.stages import Job, finetune, warmup
+from pcft.workflow.jobs.run import Run
 from tests.conftest import random_corpus
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from pcft.__main__ import _device
 from pcft.errors import PcftError
 from pcft.runtime import gpu_locks
+from pcft.runtime.devices import claim_device
 from tests.workspace import ROOT, Workspace
 
 TWO = "0, GPU-aaaa\n1, GPU-bbbb\n"
-HOLD = "from pathlib import Path; from pcft.runtime import gpu_locks; gpu_locks.LOCKS = Path({!r}); print(gpu_locks.claim(), flush=True); input()"
+HOLD = "from pathlib import Path; from pcft.runtime import gpu_locks as g; g.LOCKS = Path({!r}); print(g.claim(), flush=True); input()"
 
 
 @pytest.fixture(autouse=True)
@@ -143,18 +143,18 @@ def test_a_link_in_the_place_of_a_lock(machine: Callable[[str], None], tmp_path:
 )
 def test_devices(machine: Callable[[str], None], wanted: str, gpu: int, seen: bool, device: str, claimed: bool) -> None:
     machine(TWO)
-    assert _device(wanted, gpu, lambda: seen) == device
+    assert claim_device(wanted, gpu, lambda: seen) == device
     assert bool(gpu_locks._held) == claimed
 
 
 def test_cuda_without_a_gpu() -> None:
     with pytest.raises(PcftError, match="torch sees no GPU here"):
-        _device("cuda", 1, lambda: False)
+        claim_device("cuda", 1, lambda: False)
 
 
 @pytest.mark.parametrize("wanted", ["auto", "cuda"])
 def test_what_torch_sees_is_used_though_nothing_lists_it(wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _device(wanted, 1, lambda: True) == "cuda"
+    assert claim_device(wanted, 1, lambda: True) == "cuda"
     assert "jobs side by side share" in capsys.readouterr().out
 
 

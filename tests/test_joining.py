@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from pcft.__main__ import main
 from pcft.adapters import evaluate
 from pcft.adapters.export import export
-from pcft.adapters.newcomer import first_adapter, report
-from pcft.adapters.newcomer.first_adapter import Divided
+from pcft.adapters.newcomer import first_adapter, report, text_split
 from pcft.adapters.newcomer.join import How, join
+from pcft.adapters.newcomer.text_split import Divided
 from pcft.adapters.user_text import Given, gathered
 from pcft.artifacts.files import sha256_of
 from pcft.config.corpora import Source
@@ -61,7 +61,7 @@ def base_of(exported: Path) -> Path:
 
 def divided(exported: Path, text: list[Path], source: Source = LINES) -> Divided:
     with Tokeniser(base_of(exported), "<|endoftext|>", seed=0, processes=1) as tokeniser:
-        return first_adapter.divide(gathered(text, source, tokeniser))
+        return text_split.divide(gathered(text, source, tokeniser))
 
 
 def measured(exported: Path, part: Given, folder: Path, peers: list[Path]) -> list[float]:
@@ -121,7 +121,7 @@ def test_product_averages_updates(exported: Path, text: list[Path], tmp_path: Pa
 
 def test_test_text_is_reported_only(exported: Path, text: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = joining(exported, text, tmp_path / "a", warmup=1, iterations=2)
-    real = first_adapter.divide
+    real = text_split.divide
     monkeypatch.setattr(first_adapter, "divide", lambda given: dataclasses.replace(real(given), test=real(given).train))
     two = joining(exported, text, tmp_path / "b", warmup=1, iterations=2)
     for found in (one, two):

@@ -11,9 +11,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from pcft.config.experiments import Evaluation, Exchange, Training, before_the_end
+from pcft.config.experiments import Evaluation, Exchange, Training
 from pcft.config.strategies import Strategy
 from pcft.runs.stages import Job, finetune, warmup
+from pcft.workflow.jobs.run import before_the_end
 from tests.conftest import CPU, RUN, random_corpus
 
 CLIENTS = 1000

@@ -10,9 +10,11 @@ import transformers
 
 from pcft.artifacts.files import sha256_of
 from pcft.artifacts.paths import MODEL_FILES
-from pcft.config.models import Model, ModelJob, Wheel
+from pcft.config.downloads import Wheel
+from pcft.config.models import Model
 from pcft.errors import PcftError
 from pcft.models import convert
+from pcft.workflow.jobs.model import ModelJob
 from tests.conftest import tiny
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from pcft.artifacts.files import write_json
-from pcft.config.comparisons import Entry, RankingJob
 from pcft.config.figures import Figures
-from pcft.config.paper import About, Item, PaperJob
 from pcft.errors import PcftError
 from pcft.reporting import final_table, paper, ranking_table
 from pcft.reporting.figures import build
 from pcft.reporting.figures.data import Data
+from pcft.workflow.jobs.figures import Entry, RankingJob
+from pcft.workflow.jobs.report import About, Item, PaperJob
 from tests.conftest import write_run
 from tests.drawn import MANIFEST
 from tests.tex import needs_tex

@@ -7,7 +7,7 @@ import pytest
 
 from pcft.config.validation.load import load
 from pcft.errors import PcftError
-from pcft.workflow import plan
+from pcft.workflow import local_files, plan
 
 
 def test_settings_files_hold_what_a_job_needs_and_no_more(tiny_config: dict[str, Any], tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_missing_files_are_named_before_any_job(tiny_config: dict[str, Any], tmp
     monkeypatch.chdir(tmp_path)
     config = load(tiny_config, "my.yaml")
     with pytest.raises(PcftError) as caught:
-        plan.check_files(config, "my.yaml")
+        local_files.check_files(config, "my.yaml")
     lines = str(caught.value).splitlines()
     assert lines[0].startswith("my.yaml: models.tiny.folder is 'tiny', where there is no config.json")
     assert lines[1].startswith("my.yaml: corpora.places.categories.sea.files is 'texts/sea/*.txt', which no file matches")
@@ -88,4 +88,4 @@ def test_missing_files_are_named_before_any_job(tiny_config: dict[str, Any], tmp
     for category in ("sea", "wood", "city"):
         (tmp_path / "texts" / category).mkdir(parents=True)
         (tmp_path / "texts" / category / "a.txt").write_text("a")
-    plan.check_files(config, "my.yaml")
+    local_files.check_files(config, "my.yaml")

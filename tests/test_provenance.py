@@ -60,7 +60,12 @@ STAGES = (
     "reporting.figures.build",
     "reporting.paper",
 )
-USES = ("adapters.export", "adapters.generate", "adapters.evaluate", "adapters.newcomer.join")  # of what stages made, by commands that no rule calls
+USES = (
+    "adapters.export",
+    "adapters.generate",
+    "adapters.evaluate",
+    "adapters.newcomer.join",
+)  # of what stages made, by commands that no rule calls
 EDITS = [
     ("part", "return helper.X  # why", "return helper.X  # because", False),
     ("part", "'''Doc.'''", "'''Document.'''", False),

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from pcft.artifacts.files import write_json
-from pcft.config.comparisons import Entry, RankingJob
 from pcft.reporting import corpus_table, final_table, ranking_table
 from pcft.reporting.ranking_table import compare
 from pcft.reporting.statistics import holm, p_value
+from pcft.workflow.jobs.figures import Entry, RankingJob
 from tests.conftest import write_run
 from tests.test_tables import metrics
 from tests.tex import needs_tex, typeset

@@ -20,7 +20,7 @@ from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 from tiktoken_ext.openai_public import r50k_pat_str
 
 from pcft.__main__ import main
-from pcft.config.models import ModelJob, Wheel
+from pcft.config.downloads import Wheel
 from pcft.config.schema import Config
 from pcft.config.validation.load import load
 from pcft.corpora.normalisation import clean
@@ -28,6 +28,7 @@ from pcft.corpora.sources import Origins, batches
 from pcft.corpora.tokenizer import Encoding
 from pcft.downloads import archives, wheels
 from pcft.models import convert
+from pcft.workflow.jobs.model import ModelJob
 from tests.workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.real

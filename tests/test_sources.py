@@ -12,9 +12,9 @@ import pytest
 
 from pcft.artifacts.files import sha256_of
 from pcft.config.corpora import Source
-from pcft.config.models import Wheel
+from pcft.config.downloads import Wheel
 from pcft.corpora.sources import Origins, batches
-from pcft.downloads.archives import verify
+from pcft.downloads.verification import verify
 from pcft.errors import PcftError
 
 RECORDS = [

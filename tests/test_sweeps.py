@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from pcft.artifacts.files import canonical
-from pcft.config.figures import Figures, Point, SweepJob
+from pcft.config.figures import Figures
 from pcft.config.validation.load import load
 from pcft.config.validation.parsing import Problems, read
 from pcft.errors import PcftError
@@ -21,6 +21,7 @@ from pcft.reporting.figures import build
 from pcft.reporting.figures.sweep import sweep
 from pcft.reporting.statistics import estimate
 from pcft.workflow import plan
+from pcft.workflow.jobs.figures import Point, SweepJob
 from tests.conftest import write_run
 from tests.test_tables import metrics
 

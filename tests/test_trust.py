@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pcft.collaboration import trust as trusting
-from pcft.collaboration.trust import Predictions, distance, effective_peers, looked_at, prediction_distance, score, trust
+from pcft.collaboration.trust import distance, effective_peers, looked_at, prediction_distance, score, trust
 from pcft.config import strategies
 from pcft.config.strategies import SOURCES, TOPOLOGIES, Strategy
 from pcft.config.validation.load import load
+from pcft.training.evidence import Predictions
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "strategies.npz")
 

@@ -12,8 +12,9 @@ import pytest
 
 from pcft.config.compute import Compute
 from pcft.config.corpora import Corpus, Tokens
-from pcft.config.experiments import Adapters, Evaluation, Exchange, Run, Training
+from pcft.config.experiments import Adapters, Evaluation, Exchange, Training
 from pcft.config.strategies import Strategy
+from pcft.workflow.jobs.run import Run
 from pcft.workflow.resources import EVERY, ONE, PROCESS, START, TOKEN, megabytes, minutes, tokens_of
 from tests.workspace import ROOT, Workspace
 

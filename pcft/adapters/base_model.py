@@ -6,11 +6,9 @@ import functools
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pcft.artifacts import manifests
 from pcft.artifacts.files import read_object, sha256_of
-from pcft.artifacts.run_folders import WEIGHTS
+from pcft.artifacts.paths import WEIGHTS
 from pcft.config.models import Model
 from pcft.errors import PcftError, first_line
 
@@ -59,14 +57,3 @@ def longest(folder: Path) -> int | None:
         return next((int(config[name]) for name in ("max_position_embeddings", "n_positions") if config.get(name)), None)
     except (OSError, ValueError, TypeError) as error:
         raise PcftError(f"{folder / 'config.json'}: not the configuration of a model ({first_line(error)})") from None
-
-
-def device(wanted: str) -> torch.device:
-    """Return the device that `wanted` means here: auto is a GPU if torch sees one.
-
-    Raises:
-        PcftError: it is cuda, and torch sees none.
-    """
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise PcftError("--device is cuda, but torch sees no GPU here; use auto or cpu, or install a CUDA build of torch")
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")

@@ -20,7 +20,8 @@ from pcft.artifacts.files import building, sha256_of, write_json, write_text
 from pcft.artifacts.paths import SPLITS, client_folder, shard_name
 from pcft.errors import PcftError
 from pcft.models.peft_files import CONFIG, WEIGHTS
-from pcft.reporting.statistics import last, read_records
+from pcft.reporting.run_records import read_records
+from pcft.reporting.statistics import last
 
 CARD = "README.md"
 MERGED = "merged"

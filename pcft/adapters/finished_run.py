@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pcft.adapters import base_model
-from pcft.artifacts import manifests, run_folders
+from pcft.artifacts import corpus_folders, manifests, paths, run_folders
 from pcft.artifacts.files import sha256_of
 from pcft.artifacts.paths import client_folder
-from pcft.corpora import shards
 from pcft.errors import PcftError
 from pcft.models.peft_files import NAMES
 
@@ -75,9 +74,9 @@ class Finished:
             PcftError: it is not there, or not the one that the run was made with.
         """
         folder = given or self._results / "models" / str(self.settings["model"])
-        known = folder / manifests.NAME if (folder / manifests.NAME).exists() else folder / run_folders.WEIGHTS
+        known = folder / manifests.NAME if (folder / manifests.NAME).exists() else folder / paths.WEIGHTS
         if not known.exists():
-            raise PcftError(f"{folder}: no base model (there is no {run_folders.WEIGHTS}); give its folder with --model")
+            raise PcftError(f"{folder}: no base model (there is no {paths.WEIGHTS}); give its folder with --model")
         base_model.check(folder, self.made.get("model"), sha256_of(known), str(self.folder))
         return folder
 
@@ -88,7 +87,7 @@ class Finished:
             PcftError: it is not there, or not the one that the run was made with.
         """
         folder = self._results / "corpora" / str(self.settings["corpus"]) / str(self.settings["model"])
-        manifest = shards.read_manifest(folder)
+        manifest = corpus_folders.read_manifest(folder)
         if sha256_of(folder / manifests.NAME) != self.made.get("corpus"):
             raise PcftError(f"{folder}: not the corpus that {self.folder} was made with; run Snakemake, which makes the run anew")
         return manifest

@@ -6,33 +6,14 @@ Standard library only, because parsing the workflow imports it.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from pcft.artifacts import manifests
-from pcft.artifacts.files import canonical, read_object, sha256_of
+from pcft.artifacts.files import canonical, read_object
 from pcft.artifacts.paths import FETCHED
-from pcft.config.events import before_exchanges
-from pcft.config.experiments import Run, before_the_end
-from pcft.errors import PcftError, first_line, some
-
-STATE, METRICS = "state.safetensors", "metrics.parquet"
-TABLES = (METRICS, "trust.parquet", "exchanges.parquet", "cross.parquet")
-WEIGHTS = "model.safetensors"
-
-
-def made_with(run: Run, seed: int, model: Path, corpus: Path, *, warmup: Path | None, code: str) -> dict[str, Any]:
-    """Return all that decides a run's bytes on one machine, thread count aside, as JSON would give it back.
-
-    A base model without a manifest, as any Hugging Face folder is, is known by its weights.
-    """
-    files = {"model": _checksum(model / manifests.NAME) or _checksum(model / WEIGHTS), "corpus": _checksum(corpus / manifests.NAME)}
-    if warmup is not None:
-        files["warmup"] = _checksum(warmup / STATE)
-    return {"settings": _as_json(run), "seed": seed, "code": code, **files}
+from pcft.errors import PcftError, first_line
 
 
 def describe(folder: Path, made: Mapping[str, Any], files: Iterable[str]) -> None:
@@ -47,7 +28,7 @@ def verify(folder: Path, *files: str) -> None:
         PcftError: a file is missing, damaged or of another run; the message names it.
     """
     manifests.verify(folder, only=files)
-    made = _made(folder)
+    made = read_made_with(folder)
     if (made.get("settings"), f"seed={made.get('seed')}") != (settings_of(folder), folder.name):
         raise PcftError(f"{folder}: holds a run of other settings or another seed; {manifests.again(folder)}")
 
@@ -65,25 +46,10 @@ def settings_of(folder: Path) -> dict[str, Any]:
         raise PcftError(f"{path}: not the settings of a run ({first_line(error)}); run Snakemake, which writes them") from None
 
 
-def verify_start(warmup: Path, run: Run, made: Mapping[str, Any]) -> None:
-    """Check that a warm-up is whole, and that a run, made with `made`, may go on from it.
-
-    Raises:
-        PcftError: a file is missing or damaged, or the warm-up was made with something else.
-    """
-    manifests.verify(warmup, only=(STATE, METRICS))
-    theirs = _made(warmup)
-    other = [name for name in ("seed", "model", "corpus") if theirs.get(name) != made[name]]
-    wanted = _as_json(replace(run, strategy=None, events=before_exchanges(run.events), evaluation=before_the_end(run.evaluation)))
-    other += [name for name, value in wanted.items() if name != "strategy_name" and theirs["settings"].get(name) != value]
-    if other:
-        raise PcftError(f"{warmup}: was made with another {some(other)} than this run; {manifests.again(warmup)}")
-
-
 def finished(folder: Path, settings: Any, seed: int, code: str) -> bool:
     """Whether a folder holds a run of these settings (as JSON gives them back), this seed and this code."""
     try:
-        made = _made(folder)
+        made = read_made_with(folder)
     except PcftError:
         return False
     return (made.get("settings"), made.get("seed"), made.get("code")) == (settings, seed, code)
@@ -115,17 +81,13 @@ def unsound(results: Path) -> list[str]:
     return found
 
 
-def _made(folder: Path) -> dict[str, Any]:
+def read_made_with(folder: Path) -> dict[str, Any]:
+    """Return what a warm-up or run was made with, by its manifest.
+
+    Raises:
+        PcftError: there is no manifest, or it does not say.
+    """
     made = manifests.read(folder).get("made_with")
     if not isinstance(made, dict) or not isinstance(made.get("settings"), dict):
         raise PcftError(f"{folder / manifests.NAME}: does not say what it was made with; {manifests.again(folder)}")
     return made
-
-
-def _as_json(run: Run) -> dict[str, Any]:
-    settings: dict[str, Any] = json.loads(json.dumps(asdict(run)))
-    return settings
-
-
-def _checksum(path: Path) -> str | None:
-    return sha256_of(path) if path.exists() else None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pcft.errors import PcftError
+from pcft.runtime import devices
 
 RUN = "folder of a finished run, such as results/runs/EXPERIMENT/STRATEGY/seed=1"
 Command = Callable[..., argparse.ArgumentParser]
@@ -23,7 +24,7 @@ def _export(o: argparse.Namespace) -> None:
 
 
 def _generate(o: argparse.Namespace) -> None:
-    from pcft.adapters import base_model, generate
+    from pcft.adapters import generate
 
     if o.adapter is not None:
         if o.client is not None:
@@ -34,7 +35,7 @@ def _generate(o: argparse.Namespace) -> None:
     else:
         adapters = generate.of_run(o.run_folder, o.client, o.model)
     options = {name: getattr(o, name) for name in ("tokens", "temperature", "top_p", "seed")}
-    _say(generate.write(adapters, _prompt(o), **options, device=base_model.device(o.device)), generate.show, o.json)
+    _say(generate.write(adapters, _prompt(o), **options, device=devices.resolve_device(o.device)), generate.show, o.json)
 
 
 def _prompt(o: argparse.Namespace) -> str:
@@ -49,14 +50,13 @@ def _prompt(o: argparse.Namespace) -> str:
 
 
 def _evaluate(o: argparse.Namespace) -> None:
-    from pcft.adapters import base_model, evaluate
+    from pcft.adapters import evaluate
 
-    options = {"model": o.model, "length": o.sequence_length, "device": base_model.device(o.device)}
+    options = {"model": o.model, "length": o.sequence_length, "device": devices.resolve_device(o.device)}
     _say(evaluate.measure(o.adapter, o.text, _source(o), **options), evaluate.show, o.json)
 
 
 def _join(o: argparse.Namespace) -> None:
-    from pcft.adapters import base_model
     from pcft.adapters.newcomer import join, report
     from pcft.config.strategies import Strategy
 
@@ -64,7 +64,7 @@ def _join(o: argparse.Namespace) -> None:
     strategy = Strategy(trust=o.trust, topology=topology, k=o.top_k, aggregation=o.aggregation, temperature=o.temperature)
     numbers = {name: getattr(o, name) for name in ("warmup", "iterations", "interval", "learning_rate", "seed")}
     how = join.How(strategy, **numbers)
-    found = join.join(o.adapters, o.text, _source(o), o.output, how, model=o.model, device=base_model.device(o.device))
+    found = join.join(o.adapters, o.text, _source(o), o.output, how, model=o.model, device=devices.resolve_device(o.device))
     _say(found, report.show, o.json)
 
 

@@ -77,30 +77,31 @@ def _figure(o: argparse.Namespace) -> None:
 
 
 def _sweep(o: argparse.Namespace) -> None:
-    from pcft.config.figures import Figures, SweepJob
+    from pcft.config.figures import Figures
     from pcft.reporting.figures import build
+    from pcft.workflow.jobs.figures import SweepJob
 
     build.build_sweep(from_file(SweepJob, o.sweep), o.results, from_file(Figures, o.settings), o.output)
 
 
 def _comparison(o: argparse.Namespace) -> None:
-    from pcft.config.comparisons import ComparisonJob
     from pcft.config.figures import Figures
     from pcft.reporting.figures import build
+    from pcft.workflow.jobs.figures import ComparisonJob
 
     build.build_comparison(from_file(ComparisonJob, o.comparison), o.results, from_file(Figures, o.settings), o.output)
 
 
 def _ranking(o: argparse.Namespace) -> None:
-    from pcft.config.comparisons import RankingJob
     from pcft.reporting import ranking_table
+    from pcft.workflow.jobs.figures import RankingJob
 
     ranking_table.build(from_file(RankingJob, o.settings), o.results, o.output)
 
 
 def _paper(o: argparse.Namespace) -> None:
-    from pcft.config.paper import PaperJob
     from pcft.reporting import paper
+    from pcft.workflow.jobs.report import PaperJob
 
     paper.build(from_file(PaperJob, o.settings), o.results, o.captions, o.config, o.output)
 

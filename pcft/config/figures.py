@@ -11,31 +11,6 @@ CORPUS_NAMES = ("mixture",)  # of a corpus
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
-    """One value of a sweep: how it is called, its experiment, the runs of that, and the value itself if it is a number."""
-
-    label: str
-    experiment: str
-    runs: tuple[str, ...]
-    value: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepJob:
-    """What the figure of a sweep shows: the setting that changes, and a point for each value, in the order of the configuration.
-
-    Attributes:
-        poisoned: clients that are poisoned at one of the points that the configuration declares, whether its runs are there or not.
-        missing: the runs that are not there.
-    """
-
-    setting: str
-    points: tuple[Point, ...]
-    poisoned: tuple[int, ...] = ()
-    missing: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Figures:
     """Looks of the figures."""
 

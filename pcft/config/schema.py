@@ -8,10 +8,10 @@ from typing import Any, Literal
 from pcft.config.comparisons import Comparison
 from pcft.config.compute import Compute
 from pcft.config.corpora import Corpus
-from pcft.config.downloads import Repository
+from pcft.config.downloads import Repository, Wheel
 from pcft.config.experiments import Experiment
 from pcft.config.figures import Figures
-from pcft.config.models import Model, Wheel
+from pcft.config.models import Model
 from pcft.config.strategies import SOURCES, Strategy
 from pcft.config.sweeps import Sweep
 

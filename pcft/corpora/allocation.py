@@ -87,28 +87,3 @@ class Hand:
                     break
             ends.append(used)
         return ends
-
-
-class Seen:
-    """The names of all documents so far, eight bytes each, to tell which ones are new."""
-
-    def __init__(self) -> None:
-        self._runs: list[np.ndarray] = []  # sorted, each at most half as long as the one before
-
-    def new(self, names: np.ndarray) -> np.ndarray:
-        """Return which of `names` (uint64 [n]) come for the first time, bool [n], and remember them."""
-        unique, first = np.unique(names, return_index=True)
-        known = np.zeros(len(unique), bool)
-        for run in self._runs:
-            places = np.minimum(np.searchsorted(run, unique), len(run) - 1)
-            known |= run[places] == unique
-        fresh = np.zeros(len(names), bool)
-        fresh[first[~known]] = True
-        self._add(unique[~known])
-        return fresh
-
-    def _add(self, run: np.ndarray) -> None:
-        while self._runs and len(self._runs[-1]) < 2 * len(run):
-            run = np.union1d(self._runs.pop(), run)
-        if len(run):
-            self._runs.append(run)

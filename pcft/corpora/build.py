@@ -14,19 +14,20 @@ import numpy as np
 
 from pcft.artifacts.files import building, sha256_of, write_json
 from pcft.artifacts.paths import shard_name
-from pcft.config.corpora import CorpusJob, Source
+from pcft.config.corpora import Source
 from pcft.corpora import corpus_statistics, shards
 from pcft.corpora.allocation import Hand
 from pcft.corpora.corpus_statistics import Counts
 from pcft.corpora.documents import Documents
-from pcft.corpora.ingestion import gather, natural
+from pcft.corpora.ingestion import ingest, natural
 from pcft.corpora.parallel_tokenisation import Tokeniser
 from pcft.corpora.partition import Division
 from pcft.corpora.sources import Origins
 from pcft.corpora.tokenizer import Encoding
 from pcft.downloads import verification
-from pcft.downloads.archives import verify
+from pcft.downloads.verification import verify
 from pcft.errors import PcftError
+from pcft.workflow.jobs.corpus import CorpusJob
 
 
 def build(
@@ -46,7 +47,7 @@ def build(
     categories = natural(corpus, job.categories[0], origins) if corpus.mixture == "natural" else job.categories
     division = Division(corpus, categories)
     with Tokeniser(tokenizer, job.end_of_text, seed=corpus.seed, processes=threads) as tokeniser:
-        hands, counts = gather(corpus, job.categories, origins, division, tokeniser)
+        hands, counts = ingest(corpus, job.categories, origins, division, tokeniser)
     written = _write(job, division, hands, tokeniser.encoding, output, threads=threads)
     card = {"divergence": corpus_statistics.divergence(written.frequencies), "sources": _sources(job, counts)}
     write_json(output / "manifest.json", _manifest(job, tokeniser.encoding, division, written.entries) | card)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from pcft.config.corpora import Corpus
-from pcft.corpora.allocation import HIGHEST, Hand, Seen
+from pcft.corpora.allocation import HIGHEST, Hand
 from pcft.corpora.corpus_statistics import Counts
 from pcft.corpora.documents import NOBODY, Batch, Documents
 from pcft.corpora.normalisation import clean
@@ -48,7 +48,7 @@ def natural(corpus: Corpus, name: str, origins: Origins) -> tuple[str, ...]:
     return tuple(sorted(enough, key=lambda client: (-characters[client], client))[: corpus.clients])
 
 
-def gather(
+def ingest(
     corpus: Corpus, names: Sequence[str], origins: Origins, division: Division, tokeniser: Tokeniser
 ) -> tuple[dict[str, Hand], dict[str, Counts]]:
     """Return what each category deals, and what became of its records.
@@ -128,3 +128,28 @@ def _by_owner(batch: Batch, name: str, known: Collection[str]) -> Iterator[tuple
             rows.setdefault(owner, []).append(row)
     for owner, numbers in rows.items():
         yield owner, np.array(numbers)
+
+
+class Seen:
+    """The names of all documents so far, eight bytes each, to tell which ones are new."""
+
+    def __init__(self) -> None:
+        self._runs: list[np.ndarray] = []  # sorted, each at most half as long as the one before
+
+    def new(self, names: np.ndarray) -> np.ndarray:
+        """Return which of `names` (uint64 [n]) come for the first time, bool [n], and remember them."""
+        unique, first = np.unique(names, return_index=True)
+        known = np.zeros(len(unique), bool)
+        for run in self._runs:
+            places = np.minimum(np.searchsorted(run, unique), len(run) - 1)
+            known |= run[places] == unique
+        fresh = np.zeros(len(names), bool)
+        fresh[first[~known]] = True
+        self._add(unique[~known])
+        return fresh
+
+    def _add(self, run: np.ndarray) -> None:
+        while self._runs and len(self._runs[-1]) < 2 * len(run):
+            run = np.union1d(self._runs.pop(), run)
+        if len(run):
+            self._runs.append(run)

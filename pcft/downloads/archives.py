@@ -9,18 +9,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path, PurePosixPath
 
 from pcft.artifacts import globs
-from pcft.artifacts.files import sha256_of
-from pcft.config.models import Wheel
 from pcft.errors import FULL, PcftError, first_line
-
-
-def verify(wheel: Wheel, path: Path, *, label: str) -> None:
-    """Raise PcftError if the file at `path` is not the declared wheel."""
-    found = sha256_of(path)
-    if found != wheel.sha256:
-        raise PcftError(
-            f"{label}: its SHA-256 is {found}, but the configuration says {wheel.sha256}; use the right file, or correct wheels.…sha256"
-        )
 
 
 def members(archive: Path, patterns: Sequence[str]) -> Generator[tuple[str, Path], None, None]:

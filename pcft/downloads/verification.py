@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pcft.artifacts import manifests
+from pcft.artifacts.files import sha256_of
 from pcft.artifacts.paths import FETCHED
-from pcft.config.downloads import Repository
+from pcft.config.downloads import Repository, Wheel
+from pcft.errors import PcftError
 
 
 def describe(repository: Repository, folder: Path) -> None:
@@ -24,3 +26,12 @@ def verified(folder: Path) -> Path:
     """
     manifests.verify(folder)
     return folder / FETCHED
+
+
+def verify(wheel: Wheel, path: Path, *, label: str) -> None:
+    """Raise PcftError if the file at `path` is not the declared wheel."""
+    found = sha256_of(path)
+    if found != wheel.sha256:
+        raise PcftError(
+            f"{label}: its SHA-256 is {found}, but the configuration says {wheel.sha256}; use the right file, or correct wheels.…sha256"
+        )

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 from pcft.artifacts.files import replacing
-from pcft.config.models import Wheel
-from pcft.downloads.archives import verify
+from pcft.config.downloads import Wheel
+from pcft.downloads.verification import verify
 from pcft.errors import PcftError
 
 

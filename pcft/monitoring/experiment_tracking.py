@@ -21,7 +21,7 @@ from statistics import mean
 from typing import Any
 
 from pcft.artifacts import run_folders
-from pcft.config.experiments import WARMUPS
+from pcft.artifacts.paths import WARMUPS
 from pcft.errors import PcftError, first_line
 from pcft.monitoring.tracking_backends import TRACKERS, Tracked, Tracker
 from pcft.runtime import journal

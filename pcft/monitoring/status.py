@@ -17,7 +17,7 @@ from typing import Any
 
 from pcft.artifacts import manifests, run_folders
 from pcft.artifacts.files import canonical
-from pcft.config.experiments import WARMUPS
+from pcft.artifacts.paths import WARMUPS
 from pcft.config.schema import Config
 from pcft.runtime import journal
 from pcft.workflow import plan

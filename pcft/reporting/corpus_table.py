@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from pcft.artifacts.corpus_folders import read_manifest
 from pcft.artifacts.files import write_text
 from pcft.artifacts.paths import REFERENCE, SPLITS, client_folder, shard_name
-from pcft.corpora.shards import read_manifest
 from pcft.reporting import html_pages
 from pcft.reporting.latex import booktabs, escape
 

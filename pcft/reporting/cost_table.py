@@ -11,11 +11,11 @@ from pathlib import Path
 from tabulate import tabulate
 
 from pcft.artifacts.files import write_text
-from pcft.config.experiments import WARMUPS
+from pcft.artifacts.paths import WARMUPS
 from pcft.reporting import html_pages
 from pcft.reporting.costs import PHASES, ROUTES, TOKENS, WAYS, ledger, made_with, warmups_of
 from pcft.reporting.latex import booktabs, escape
-from pcft.reporting.statistics import shortfall
+from pcft.reporting.run_records import shortfall
 
 READABLE: dict[str, tuple[str, ...]] = {  # heading for people -> columns of the numbers in its cells
     "strategy": ("strategy",),

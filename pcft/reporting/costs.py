@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from pcft.artifacts.manifests import again, read
+from pcft.artifacts.paths import WARMUPS
 from pcft.artifacts.run_folders import settings_of, verify
-from pcft.config.experiments import WARMUPS
 from pcft.errors import PcftError
-from pcft.reporting.statistics import read_cost
+from pcft.reporting.run_records import read_cost
 
 TOKENS = ("train", "evaluate", "trust")
 ROUTES = ("peer", "server")

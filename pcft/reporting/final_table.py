@@ -11,19 +11,8 @@ from tabulate import tabulate
 from pcft.artifacts.files import write_text
 from pcft.reporting import html_pages
 from pcft.reporting.latex import booktabs, escape
-from pcft.reporting.statistics import (
-    Estimate,
-    by_seed,
-    estimate,
-    last,
-    paired,
-    poisoned_in,
-    read_records,
-    selected,
-    share_worse,
-    shortfall,
-    worst_client,
-)
+from pcft.reporting.run_records import poisoned_in, read_records, shortfall
+from pcft.reporting.statistics import Estimate, by_seed, estimate, last, paired, selected, share_worse, worst_client
 
 BASELINES = ("local", "fedavg")
 COLUMNS = (

@@ -18,13 +18,13 @@ import jinja2
 from pcft import __version__
 from pcft.artifacts.files import replacing, write_text
 from pcft.artifacts.manifests import read as read_manifest
+from pcft.artifacts.paths import WARMUPS
 from pcft.artifacts.run_folders import settings_of
-from pcft.config.comparisons import Entry
-from pcft.config.experiments import WARMUPS
-from pcft.config.paper import Item, PaperJob
 from pcft.errors import PcftError
 from pcft.reporting.latex import booktabs, escape
-from pcft.reporting.statistics import read_cost, shortfall
+from pcft.reporting.run_records import read_cost, shortfall
+from pcft.workflow.jobs.figures import Entry
+from pcft.workflow.jobs.report import Item, PaperJob
 
 TEXT_WIDTH = 6.75  # inches
 MINUTE, HOUR = 60, 3600

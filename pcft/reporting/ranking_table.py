@@ -11,10 +11,11 @@ import pandas as pd
 from tabulate import tabulate
 
 from pcft.artifacts.files import write_text
-from pcft.config.comparisons import Entry, RankingJob
 from pcft.reporting import html_pages
 from pcft.reporting.latex import booktabs, escape
-from pcft.reporting.statistics import Estimate, by_seed, estimate, holm, last, p_value, poisoned_in, read_records, shortfall
+from pcft.reporting.run_records import poisoned_in, read_records, shortfall
+from pcft.reporting.statistics import Estimate, by_seed, estimate, holm, last, p_value
+from pcft.workflow.jobs.figures import Entry, RankingJob
 
 LEVEL = 0.05
 ENOUGH = 5  # seeds, from which on a caption does not warn that they are few

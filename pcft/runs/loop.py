@@ -14,19 +14,19 @@ import torch
 from torch import Tensor
 
 from pcft.artifacts import run_folders
+from pcft.artifacts.corpus_folders import read_manifest, read_tokens
 from pcft.artifacts.files import write_json
 from pcft.artifacts.paths import REFERENCE, client_folder, shard_name
 from pcft.collaboration.client_events import Events, noise_multiplier, noise_text
 from pcft.collaboration.exchange import Exchange
 from pcft.collaboration.trust import score, trust
 from pcft.config.compute import Compute
-from pcft.config.experiments import Run
 from pcft.config.strategies import Strategy
-from pcft.corpora.shards import read_manifest, read_tokens
 from pcft.errors import PcftError
 from pcft.models import peft_files
 from pcft.models.backbone import Backbone, load
 from pcft.models.lora import Adapters
+from pcft.runs import lineage
 from pcft.runs.cost_ledger import Ledger
 from pcft.runs.records import Records
 from pcft.runtime.journal import Journal
@@ -38,6 +38,7 @@ from pcft.training.batches import grid
 from pcft.training.checkpoints import Checkpoint, Checkpoints
 from pcft.training.evaluation import cross_table, evaluate
 from pcft.training.trainer import Trainer, require_finite
+from pcft.workflow.jobs.run import Run
 
 ON_THE_WAY = "on the way"
 
@@ -79,7 +80,7 @@ class Session:
         """Load what a job needs; `warmup` is the folder that it goes on from, unless it is a warm-up itself."""
         keep_freed_memory()
         self.job, self.run, self.ledger, self.journal = job, job.run, Ledger(), journal or Journal(job.output)
-        self.made_with = run_folders.made_with(job.run, job.seed, job.model, job.corpus, warmup=warmup, code=job.code)
+        self.made_with = lineage.made_with(job.run, job.seed, job.model, job.corpus, warmup=warmup, code=job.code)
         with self.ledger.phase("load"):
             self.manifest = read_manifest(job.corpus)
             self.shares = torch.tensor(self.manifest["mixture"]["measured"], dtype=torch.float32, device=job.device)

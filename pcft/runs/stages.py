@@ -12,8 +12,9 @@ from typing import Any
 
 from pcft.artifacts import run_folders
 from pcft.artifacts.files import read_object
-from pcft.artifacts.run_folders import METRICS, STATE, TABLES
+from pcft.artifacts.paths import METRICS, STATE, TABLES
 from pcft.errors import DivergedError, PcftError
+from pcft.runs import lineage
 from pcft.runs.loop import Job, Session
 from pcft.runtime.journal import Journal
 from pcft.runtime.signals import Interrupted, listen
@@ -47,7 +48,7 @@ def finetune(job: Job, warm: Path) -> None:
     """
     with Journal(job.output) as journal:
         earlier, session = _read_cost(warm / "cost.json"), Session(job, warm, journal=journal)
-        run_folders.verify_start(warm, job.run, session.made_with)
+        lineage.verify_start(warm, job.run, session.made_with)
         if not session.resume():
             session.iteration = checkpoints.load(session.trainer, warm / STATE)
             session.records.adopt(warm / METRICS)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pcft.collaboration.trust import NOT_LOOKED_AT, Predictions
 from pcft.models.backbone import Backbone
 from pcft.models.lora import Adapters
 from pcft.training.batches import Grid, passes
 from pcft.training.cross_entropy import score
+from pcft.training.evidence import NOT_LOOKED_AT, Predictions
 
 POSITIONS = 128  # whose logits are compared at once, of all clients together
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from pcft.config.comparisons import ANY_SETTING, KINDS, Comparison, ComparisonJob, Entry, RankingJob
+from pcft.config.comparisons import ANY_SETTING, KINDS, Comparison
 from pcft.config.figures import CORPUS_NAMES, NAMES, STUDIES
-from pcft.config.paper import About, Item, PaperJob
 from pcft.config.schema import Config
+from pcft.workflow.jobs.figures import ComparisonJob, Entry, RankingJob
+from pcft.workflow.jobs.report import About, Item, PaperJob
 
 IMPROVEMENT, RANKING = "improvement", "perplexity"  # the figure and the table over experiments that are made by themselves
 OVER_LOCAL = (IMPROVEMENT, "gains", "topologies")  # figures over a baseline, which is `local` if none is named

@@ -10,8 +10,8 @@ from collections import Counter
 
 from pcft.config.compute import Compute
 from pcft.config.corpora import Corpus
-from pcft.config.experiments import Run
 from pcft.config.strategies import SOURCES
+from pcft.workflow.jobs.run import Run
 
 START = 5  # minutes to import libraries, read shards and write results, on a slow file system too
 MARGIN = 1.5  # time asked for, over that by the declared rate

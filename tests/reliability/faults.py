@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from pcft.artifacts.files import canonical
-from pcft.config.experiments import Run
 from pcft.config.strategies import Strategy
 from pcft.runs.loop import Job
 from pcft.runs.stages import finetune, warmup
+from pcft.workflow.jobs.run import Run
 
 
 def cut(path: Path) -> None:

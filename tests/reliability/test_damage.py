@@ -13,9 +13,10 @@ import pytest
 from pcft.__main__ import main
 from pcft.artifacts import manifests
 from pcft.artifacts.paths import shard_name
-from pcft.config.corpora import Corpus, CorpusJob, Source, Tokens
+from pcft.config.corpora import Corpus, Source, Tokens
 from pcft.runs.loop import Job
 from pcft.runtime.journal import NAME
+from pcft.workflow.jobs.corpus import CorpusJob
 from tests.conftest import CPU, RUN, random_corpus
 from tests.reliability.faults import each_damage, experiment
 

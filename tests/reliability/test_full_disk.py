@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pcft.config.corpora import Corpus, CorpusJob, Source, Tokens
+from pcft.config.corpora import Corpus, Source, Tokens
 from pcft.runs.loop import Job
+from pcft.workflow.jobs.corpus import CorpusJob
 from tests.conftest import CPU, RUN, WORDS, random_corpus
 from tests.reliability.faults import experiment, write_settings
 

@@ -17,12 +17,12 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from pcft.artifacts import corpus_folders
 from pcft.artifacts.files import sha256_of
 from pcft.artifacts.paths import shard_name
 from pcft.config.corpora import Source
 from pcft.config.validation.load import load
 from pcft.config.validation.parsing import Problems, read
-from pcft.corpora import shards
 from pcft.corpora.sources import Origins, batches
 from pcft.models import peft_files
 from pcft.models.backbone import Backbone
@@ -180,7 +180,7 @@ def test_shards(data: Any, tally: Tally, tmp_path: Path, monkeypatch: pytest.Mon
         manifest = data.draw(altered([manifest]))
     text = json.dumps(manifest, default=str)
     (corpus / "manifest.json").write_bytes(data.draw(damaged(text.encode())) if data.draw(st.booleans()) else text.encode())
-    found = tried(lambda: shards.read_tokens(corpus, name, shards.read_manifest(corpus)), str(corpus))
+    found = tried(lambda: corpus_folders.read_tokens(corpus, name, corpus_folders.read_manifest(corpus)), str(corpus))
     assert found is None or found.ndim == 1
     tally("inputs tried: shards")
 

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 import torch
 
-from pcft.config.models import Model, ModelJob
+from pcft.config.models import Model
 from pcft.config.validation.load import load
 from pcft.downloads.archives import members
 from pcft.errors import PcftError
 from pcft.models import backbone, convert
-from pcft.workflow import plan
+from pcft.workflow import local_files
+from pcft.workflow.jobs.model import ModelJob
 from tests.conftest import CPU
 from tests.workspace import Workspace
 
@@ -140,7 +141,7 @@ def test_paths_that_would_be_more(
     for name, source in tiny_config["corpora"]["places"]["categories"].items():
         source["files"] = f"{texts}/{evil if name == 'sea' else name}/*.txt"
     with pytest.raises(PcftError, match=r"categories\.sea: the path '.*has one of \{\}<>, .*; rename it"):
-        plan.check_files(load(tiny_config, "my.yaml"), "my.yaml")
+        local_files.check_files(load(tiny_config, "my.yaml"), "my.yaml")
     tally("hostile inputs, each without effect")
 
 

@@ -18,12 +18,13 @@ from typing import Any
 import pytest
 
 from pcft.config.events import Events, Poison, Privacy
-from pcft.config.experiments import Exchange, Run
+from pcft.config.experiments import Exchange
 from pcft.config.strategies import Strategy
 from pcft.models.frozen_linear import Frozen
 from pcft.runs.loop import Job, Session
 from pcft.runs.stages import finetune, warmup
 from pcft.runtime.signals import Interrupted
+from pcft.workflow.jobs.run import Run
 from tests.conftest import RUN
 from tests.reliability.faults import cut, empty, flip, with_strategy, write_settings
 

@@ -3,61 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from pcft.adapters.user_text import Given
 from pcft.collaboration.aggregation import aggregate
 from pcft.collaboration.trust import score, trust
 from pcft.config.strategies import SOURCES, Evidence, Strategy
-from pcft.errors import PcftError
 from pcft.models.backbone import Backbone
 from pcft.models.lora import Adapters
 from pcft.training.batches import Grid
 from pcft.training.evaluation import evaluate, predict
-
-HELD_OUT = 0.2  # of all tokens, at least, for test, and again for validation
-
-
-@dataclass(frozen=True)
-class Divided:
-    """A newcomer's text: whole documents, in the order of their keys, each text once.
-
-    Attributes:
-        train: to train on.
-        validation: sets trust.
-        test: is reported only.
-    """
-
-    train: Given
-    validation: Given
-    test: Given
-
-
-def divide(text: Given) -> Divided:
-    """Divide documents by their keys, which depend on their text alone: the same text is always divided alike.
-
-    Raises:
-        PcftError: there are too few documents.
-    """
-    text = text.once()
-    if len(text.documents) < 3:
-        raise PcftError(
-            f"the text has {len(text.documents)} different document{'s' * (len(text.documents) != 1)}; train, validation and test need one "
-            "each at least: give more files, or say what a document is with --document paragraph or line"
-        )
-    order = np.argsort(text.documents.keys, kind="stable")
-    ends = np.cumsum(text.documents.lengths[order])
-    goal = HELD_OUT * int(ends[-1])
-    documents = len(order)  # at least one is left for each
-    test = min(int(np.searchsorted(ends, goal)) + 1, documents - 2)
-    validation = min(test + int(np.searchsorted(ends[test:] - ends[test - 1], goal)) + 1, documents - 1)
-    train, held, reported = (text.take(part) for part in (order[validation:], order[test:validation], order[:test]))
-    return Divided(train, held, reported)
 
 
 def losses(backbone: Backbone, adapters: Adapters, text: Grid, slots: Tensor, *, tokens_per_pass: int) -> Tensor:

@@ -14,10 +14,10 @@ from torch import Tensor
 from pcft import __version__
 from pcft.adapters import attach, base_model, loaded_adapter, model_card, user_text
 from pcft.adapters.loaded_adapter import AGAIN, Portable
-from pcft.adapters.newcomer import first_adapter, report
-from pcft.adapters.newcomer.first_adapter import Divided
+from pcft.adapters.newcomer import first_adapter, report, text_split
 from pcft.adapters.newcomer.local_training import Learner
 from pcft.adapters.newcomer.report import AVERAGE, BASE, JOINED, OWN, ZERO
+from pcft.adapters.newcomer.text_split import Divided
 from pcft.artifacts import manifests
 from pcft.artifacts.files import building, write_json, write_text
 from pcft.artifacts.paths import SPLITS, client_folder
@@ -89,7 +89,7 @@ def join(folder: Path, files: Sequence[Path], source: Source, output: Path, how:
     exported = _exported(folder, how, model)
     first, length = exported.peers[0], exported.training.sequence_length
     with Tokeniser(first.base, first.end_of_text, seed=0, processes=1) as tokeniser:
-        text = first_adapter.divide(user_text.gathered(files, source, tokeniser))
+        text = text_split.divide(user_text.gathered(files, source, tokeniser))
     _require(text, length + 1 if how.iterations else 1)
     held = {name: grid([_tensor(part).to(device)], length) for name, part in (("validation", text.validation), ("test", text.test))}
     learner, curves = None, {}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pcft.config.schema import Config
-from pcft.config.sweeps import expand
 from pcft.config.validation.checks import check
 from pcft.config.validation.parsing import Problems, read
+from pcft.config.validation.sweeps import expand
 from pcft.errors import PcftError
 
 

@@ -13,10 +13,10 @@ import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from pcft.artifacts.corpus_folders import read_manifest
 from pcft.artifacts.files import replacing
-from pcft.config.comparisons import KINDS, ComparisonJob
-from pcft.config.figures import Figures, Point, SweepJob
-from pcft.corpora.shards import read_manifest
+from pcft.config.comparisons import KINDS
+from pcft.config.figures import Figures
 from pcft.reporting.figures.comparisons import curves, improvement
 from pcft.reporting.figures.costs import costs, time_spent
 from pcft.reporting.figures.data import Data, read
@@ -25,7 +25,8 @@ from pcft.reporting.figures.losses import cross_losses, final_perplexity, learni
 from pcft.reporting.figures.mixture import mixture
 from pcft.reporting.figures.sweep import sweep
 from pcft.reporting.figures.trust import peers, trust_history, trust_matrices, trust_parts
-from pcft.reporting.statistics import shortfall
+from pcft.reporting.run_records import shortfall
+from pcft.workflow.jobs.figures import ComparisonJob, Point, SweepJob
 
 FIGURES = {
     "learning-curves": learning_curves,

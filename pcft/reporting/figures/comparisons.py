@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
-from pcft.config.comparisons import ComparisonJob
 from pcft.config.figures import Figures
 from pcft.reporting.figures.costs import MEGABYTE, spent_by
-from pcft.reporting.figures.data import MARKERS, Data, colour, line, rein_in
+from pcft.reporting.figures.data import Data
 from pcft.reporting.figures.gains import by_strategy, draw_estimate, gain_label, gains_of, rein_in_gains
 from pcft.reporting.figures.layout import BESIDE, grid, legend, names_below, panels
 from pcft.reporting.figures.losses import draw_curve
+from pcft.reporting.figures.style import MARKERS, colour, line, rein_in
+from pcft.workflow.jobs.figures import ComparisonJob
 
 UNITS = {"loss": "test loss (nats/token)", "perplexity": "test perplexity", "accuracy": "test accuracy"}
 AXES = {"iteration": "iteration", "tokens": "training tokens of a client", "megabytes": "MB received by a client"}

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from pcft.config.figures import Figures
-from pcft.reporting.figures.data import OTHER, SHADES, Data, line, rein_in
+from pcft.reporting.figures.data import OTHER, Data
 from pcft.reporting.figures.layout import SMALL, legend, panels, width_of
+from pcft.reporting.figures.style import SHADES, line, rein_in
 
 MEGABYTE = 1e6
 PHASES = ("load", "train", "evaluate", "trust", "exchange", OTHER)

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pcft.config.figures import Figures
-from pcft.reporting.figures.data import INTERVAL, OFF_SCALE, Data, colour
+from pcft.reporting.figures.data import Data
 from pcft.reporting.figures.layout import BESIDE, X_SMALL, grid, panels, thinned, width_of
+from pcft.reporting.figures.style import INTERVAL, OFF_SCALE, colour
 from pcft.reporting.statistics import Estimate, estimate, last
 
 UNTRAINED = "before training"  # what a gain is over where there is no baseline to compare with

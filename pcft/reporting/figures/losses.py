@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pcft.config.figures import Figures
-from pcft.reporting.figures.data import MARKERS, OFF_SCALE, Data, colour, line, rein_in
+from pcft.reporting.figures.data import Data
 from pcft.reporting.figures.layout import BESIDE, SMALL, legend, names_below, panels, width_of
+from pcft.reporting.figures.style import MARKERS, OFF_SCALE, colour, line, rein_in
 from pcft.reporting.figures.trust import draw_matrices
 from pcft.reporting.statistics import by_seed, last
 

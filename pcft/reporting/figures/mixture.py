@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pcft.config.figures import Figures
-from pcft.reporting.figures.data import SHADES
 from pcft.reporting.figures.layout import legend, thinned, width_of
+from pcft.reporting.figures.style import SHADES
 
 CROWDED = 60  # clients: of more, each has less than a line of text
 TALLEST = 6.0  # inches

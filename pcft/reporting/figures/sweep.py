@@ -15,10 +15,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import ScaledTranslation, Transform
 
-from pcft.config.figures import Figures, Point, SweepJob
-from pcft.reporting.figures.data import INTERVAL, line, rein_in
+from pcft.config.figures import Figures
 from pcft.reporting.figures.layout import BESIDE, legend, names_below, panels, width_of
-from pcft.reporting.statistics import by_seed, estimate, last, read_records
+from pcft.reporting.figures.style import INTERVAL, line, rein_in
+from pcft.reporting.run_records import read_records
+from pcft.reporting.statistics import by_seed, estimate, last
+from pcft.workflow.jobs.figures import Point, SweepJob
 
 SPREAD = 8  # times the lowest value: where the highest is above that, the axis is logarithmic
 ASIDE = 2.2  # points between strategies at one value

@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pcft.config.figures import Figures
-from pcft.reporting.figures.data import Data, line
+from pcft.reporting.figures.data import Data
 from pcft.reporting.figures.layout import BESIDE, LETTER, X_SMALL, legend, panels, thinned, width_of, wrapped
+from pcft.reporting.figures.style import line
 
 MOST = 6  # exchanges in a figure
 CHANGE = 1e-6  # of trust that can be seen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pcft.config.comparisons import Entry
+from pcft.workflow.jobs.figures import Entry
 
 
 @dataclass(frozen=True, kw_only=True)

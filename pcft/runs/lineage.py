@@ -1,0 +1,51 @@
+"""Lineage of a run: what it was made with, and whether it may start from a given warm-up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from pcft.artifacts import manifests
+from pcft.artifacts.files import sha256_of
+from pcft.artifacts.paths import METRICS, STATE, WEIGHTS
+from pcft.artifacts.run_folders import read_made_with
+from pcft.errors import PcftError, some
+from pcft.workflow.jobs.run import Run, before_exchanges, before_the_end
+
+
+def made_with(run: Run, seed: int, model: Path, corpus: Path, *, warmup: Path | None, code: str) -> dict[str, Any]:
+    """Return all that decides a run's bytes on one machine, thread count aside, as JSON would give it back.
+
+    A base model without a manifest, as any Hugging Face folder is, is known by its weights.
+    """
+    files = {"model": _checksum(model / manifests.NAME) or _checksum(model / WEIGHTS), "corpus": _checksum(corpus / manifests.NAME)}
+    if warmup is not None:
+        files["warmup"] = _checksum(warmup / STATE)
+    return {"settings": _as_json(run), "seed": seed, "code": code, **files}
+
+
+def verify_start(warmup: Path, run: Run, made: Mapping[str, Any]) -> None:
+    """Check that a warm-up is whole, and that a run, made with `made`, may go on from it.
+
+    Raises:
+        PcftError: a file is missing or damaged, or the warm-up was made with something else.
+    """
+    manifests.verify(warmup, only=(STATE, METRICS))
+    theirs = read_made_with(warmup)
+    other = [name for name in ("seed", "model", "corpus") if theirs.get(name) != made[name]]
+    wanted = _as_json(replace(run, strategy=None, events=before_exchanges(run.events), evaluation=before_the_end(run.evaluation)))
+    other += [name for name, value in wanted.items() if name != "strategy_name" and theirs["settings"].get(name) != value]
+    if other:
+        raise PcftError(f"{warmup}: was made with another {some(other)} than this run; {manifests.again(warmup)}")
+
+
+def _as_json(run: Run) -> dict[str, Any]:
+    settings: dict[str, Any] = json.loads(json.dumps(asdict(run)))
+    return settings
+
+
+def _checksum(path: Path) -> str | None:
+    return sha256_of(path) if path.exists() else None

@@ -1,0 +1,1 @@
+"""Settings of jobs: what each job's settings.json holds."""
