@@ -33,13 +33,14 @@ cluster: $(VENV)/.dev ## run the default experiment on that cluster, in results/
 	snakemake --profile slurm; status=$$?; tests/slurm/cluster.sh stop; exit $$status
 
 reliability: $(VENV)/.dev ## inject the faults of docs/reliability.md and count what survived; takes a quarter of an hour
-	$(PYTEST) -m "" tests/reliability tests/test_repositories.py
+	$(PYTEST) -m "" tests/reliability tests/unit/downloads/test_hub.py
 
 lint: $(VENV)/.dev ## check format, style, types and workflow
 	ruff format --check .
 	ruff check .
 	snakefmt --check Snakefile rules
 	mypy
+	lint-imports --no-cache --no-logo
 	snakemake --lint
 
 format: $(VENV)/.dev ## format Python and Snakemake files

@@ -60,7 +60,7 @@ def identity(made: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical([made["settings"], made["seed"], made["code"]]).encode()).hexdigest()[:16]
 
 
-def unsound(results: Path) -> list[str]:
+def damaged_folders(results: Path) -> list[str]:
     """Compare all that was made in a folder of results with its manifests; return a line for each folder that is not sound.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The commands that use what runs leave: `export`, `generate`, `evaluate`, `join`. No rule of the workflow calls them."""
+"""Commands that use trained adapters: export, generate, evaluate, join. No rule of the workflow calls them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pcft.cli.commands import Group
 from pcft.errors import PcftError
-from pcft.runtime import devices
 
 RUN = "folder of a finished run, such as results/runs/EXPERIMENT/STRATEGY/seed=1"
-Command = Callable[..., argparse.ArgumentParser]
 
 
 def _export(o: argparse.Namespace) -> None:
@@ -25,6 +24,7 @@ def _export(o: argparse.Namespace) -> None:
 
 def _generate(o: argparse.Namespace) -> None:
     from pcft.adapters import generate
+    from pcft.runtime.devices import resolve_device
 
     if o.adapter is not None:
         if o.client is not None:
@@ -35,7 +35,7 @@ def _generate(o: argparse.Namespace) -> None:
     else:
         adapters = generate.of_run(o.run_folder, o.client, o.model)
     options = {name: getattr(o, name) for name in ("tokens", "temperature", "top_p", "seed")}
-    _say(generate.write(adapters, _prompt(o), **options, device=devices.resolve_device(o.device)), generate.show, o.json)
+    _say(generate.write(adapters, _prompt(o), **options, device=resolve_device(o.device)), generate.show, o.json)
 
 
 def _prompt(o: argparse.Namespace) -> str:
@@ -51,20 +51,22 @@ def _prompt(o: argparse.Namespace) -> str:
 
 def _evaluate(o: argparse.Namespace) -> None:
     from pcft.adapters import evaluate
+    from pcft.runtime.devices import resolve_device
 
-    options = {"model": o.model, "length": o.sequence_length, "device": devices.resolve_device(o.device)}
+    options = {"model": o.model, "length": o.sequence_length, "device": resolve_device(o.device)}
     _say(evaluate.measure(o.adapter, o.text, _source(o), **options), evaluate.show, o.json)
 
 
 def _join(o: argparse.Namespace) -> None:
     from pcft.adapters.newcomer import join, report
     from pcft.config.strategies import Strategy
+    from pcft.runtime.devices import resolve_device
 
     topology = "full" if o.top_k is None else "top_k"
     strategy = Strategy(trust=o.trust, topology=topology, k=o.top_k, aggregation=o.aggregation, temperature=o.temperature)
     numbers = {name: getattr(o, name) for name in ("warmup", "iterations", "interval", "learning_rate", "seed")}
     how = join.How(strategy, **numbers)
-    found = join.join(o.adapters, o.text, _source(o), o.output, how, model=o.model, device=devices.resolve_device(o.device))
+    found = join.join(o.adapters, o.text, _source(o), o.output, how, model=o.model, device=resolve_device(o.device))
     _say(found, report.show, o.json)
 
 
@@ -78,7 +80,7 @@ def _say(found: dict[str, Any], show: Callable[[dict[str, Any]], str], as_json: 
     print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else show(found))
 
 
-def add(command: Command) -> None:
+def add(command: Group) -> None:
     """Add the commands to the command line.
 
     Args:

@@ -1,4 +1,7 @@
-"""The subcommands that look on: `status` and `track`. What they need is imported when they run, since every job passes here."""
+"""Commands that watch and check results: status, track, verify.
+
+What they need is imported when they run, because every job parses the whole command line.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,18 @@ import argparse
 import shutil
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pcft.artifacts import run_folders
+from pcft.cli.commands import Group
 from pcft.errors import PcftError, first_line
 from pcft.monitoring import experiment_tracking
 
 WIDE = 120  # characters of a line where there is no terminal
 
 
-def add(command: Callable[..., argparse.ArgumentParser]) -> None:
+def add(command: Group) -> None:
     """Add the subcommands."""
     sub = command("status", _status, "Tell how far everything is; works while Snakemake does, and from other machines.", writes=False)
     sub.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="the file that Snakemake was given")
@@ -30,6 +34,15 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("runs", type=Path, nargs="+", help="output folders of warm-ups and runs, such as results/runs/wikipedia/fedavg/seed=1")
     sub.add_argument("--trackers", type=experiment_tracking.names, required=True, help="tensorboard, wandb, mlflow; several between commas")
     sub.add_argument("--since", type=float, help="follow the call that begins after this time until standard input ends")
+
+    sub = command("verify", _verify, "Compare everything that was made with its manifests.", writes=False)
+    sub.add_argument("--results", type=Path, default=Path("results"), help="folder of results")
+
+
+def _verify(o: argparse.Namespace) -> None:
+    if damaged := run_folders.damaged_folders(o.results):
+        raise PcftError("\n".join(damaged))
+    print(f"{o.results}: every file is the one that its manifest describes")
 
 
 def _track(o: argparse.Namespace) -> None:

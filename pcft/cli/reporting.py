@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
+from pcft.cli.commands import Group
 from pcft.config.validation.parsing import from_file
 
 
-def add(command: Callable[..., argparse.ArgumentParser]) -> None:
+def add(command: Group) -> None:
     """Add them by `command(name, function, what it does)`."""
     _add_of_one(command)
     _add_of_all(command)
 
 
-def _add_of_one(command: Callable[..., argparse.ArgumentParser]) -> None:
+def _add_of_one(command: Group) -> None:
     """Add what is of one experiment or corpus."""
     sub = command("table", _table, "Summarise runs as CSV, Markdown, LaTeX and HTML.")
     sub.add_argument("--runs", type=Path, nargs="+", required=True, help="output folders of runs")
@@ -41,7 +41,7 @@ def _add_of_one(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("--missing", nargs="*", default=[], help="runs that are not there, to be named, such as weights/seed=2")
 
 
-def _add_of_all(command: Callable[..., argparse.ArgumentParser]) -> None:
+def _add_of_all(command: Group) -> None:
     """Add what is of several experiments."""
     sub = command("comparison", _comparison, "Draw a declared figure as PDF and PNG.")
     sub.add_argument("--settings", type=Path, required=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,11 +19,13 @@ from pcft.collaboration.trust import looked_at, score, trust
 from pcft.config.strategies import SOURCES, Evidence, Strategy
 from pcft.models.backbone import Backbone
 from pcft.models.lora import Adapters
-from pcft.runs.cost_ledger import Ledger
 from pcft.runtime.signals import Interrupted, interruptible
 from pcft.training.batches import Grid
 from pcft.training.evaluation import cross_losses, predict
 from pcft.training.evidence import NOT_LOOKED_AT, Predictions
+
+Timer = Callable[[str], AbstractContextManager[None]]
+"""Charges the time of its block to a phase, by the phase's name."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Exchange:
         validation: each client's validation text.
         reference: the shared text.
         shares: clients' measured category shares, float [N, C].
+        timer: charges time to the phases "trust" and "exchange".
         seed: of the run; it decides who looks at whom where not everybody looks at everybody.
     """
 
@@ -65,7 +68,7 @@ class Exchange:
     reference: Grid
     shares: Tensor
     tokens_per_pass: int
-    ledger: Ledger
+    timer: Timer
     events: Events
     seed: int
 
@@ -77,17 +80,17 @@ class Exchange:
         with self._undone_if_interrupted():
             if self._leaves(who, looked):
                 self.events.send(self.adapters, who, iteration)
-            with self.ledger.phase("trust"), interruptible():
+            with self.timer("trust"), interruptible():
                 evidence, tokens = self._evidence(who, looked)
                 scores = score(evidence, self.strategy, looked).cpu()
                 weights = trust(scores, self.strategy)
-        with self.ledger.phase("exchange"):
+        with self.timer("exchange"):
             error = self._take_over(who, weights)
             self.events.received(self.adapters, who)
         about = SOURCES[self.strategy.trust]
         moved = traffic(weights, self._sizes(), evidence=about.evidence, whose_a=self.strategy.whose_a, looked=looked)
         n = len(present)
-        outcome = Outcome(
+        return Outcome(
             _spread(scores, who, torch.full((n, n), NOT_LOOKED_AT)),
             _spread(weights, who, torch.eye(n)),
             present,
@@ -95,9 +98,6 @@ class Exchange:
             {route: Traffic(_back(one.sent, who, n), _back(one.received, who, n)) for route, one in moved.items()},
             _back(tokens, who, n),
         )
-        self.ledger.tokens["trust"] += int(tokens.sum())
-        self.ledger.moved(outcome.traffic)
-        return outcome
 
     @contextmanager
     def _undone_if_interrupted(self) -> Iterator[None]:

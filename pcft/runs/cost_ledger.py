@@ -13,6 +13,7 @@ from importlib import metadata
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from pcft.collaboration.communication import Traffic
 
@@ -39,8 +40,13 @@ class Ledger:
         finally:
             self.seconds[name] += time.perf_counter() - began
 
-    def moved(self, traffic: Mapping[str, Traffic]) -> None:
-        """Add the bytes of an exchange."""
+    def add_exchange(self, tokens: Tensor, traffic: Mapping[str, Traffic]) -> None:
+        """Add what an exchange cost: tokens that each client passed through the model, int64 [N], and bytes by route."""
+        self.tokens["trust"] += int(tokens.sum())
+        self.add_traffic(traffic)
+
+    def add_traffic(self, traffic: Mapping[str, Traffic]) -> None:
+        """Add bytes by route."""
         for route, one in traffic.items():
             so_far = self.traffic.get(route, Traffic(torch.zeros_like(one.sent), torch.zeros_like(one.received)))
             self.traffic[route] = Traffic(so_far.sent + one.sent, so_far.received + one.received)
@@ -54,7 +60,7 @@ class Ledger:
     def resume(self, state: Mapping[str, Any]) -> None:
         """Go on counting from another ledger's state."""
         self.tokens.update(state["tokens"])
-        self.moved({route: Traffic(*map(torch.tensor, both)) for route, both in state["traffic"].items()})
+        self.add_traffic({route: Traffic(*map(torch.tensor, both)) for route, both in state["traffic"].items()})
         for name, value in state["seconds"].items():
             self.seconds[name] += value
         self._began -= self.seconds.pop(TOTAL)

@@ -155,6 +155,7 @@ class Session:
         if exchange and self.iteration in self._exchanges:
             self.trainer.require_finite_adapters(self.iteration)
             outcome = exchange(self.iteration)
+            self.ledger.add_exchange(outcome.tokens, outcome.traffic)
             self.journal.write(
                 "exchange", iteration=self.iteration, **self.records.exchanged(self.iteration, outcome, self._oracle(outcome.present))
             )
@@ -270,7 +271,7 @@ class Session:
             reference=grid([self._tokens(REFERENCE)], self.run.training.sequence_length),
             shares=self.shares,
             tokens_per_pass=self.job.tokens_per_pass,
-            ledger=self.ledger,
+            timer=self.ledger.phase,
             events=self._events(),
             seed=self.job.seed,
         )
