@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pcft.runs.loop import Job
-from tests.conftest import CPU, RUN, random_corpus
+from tests.support.tiny import CPU, RUN, random_corpus
 
 PREFIX = "counted: "
 

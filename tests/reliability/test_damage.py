@@ -17,8 +17,8 @@ from pcft.config.corpora import Corpus, Source, Tokens
 from pcft.runs.loop import Job
 from pcft.runtime.journal import NAME
 from pcft.workflow.jobs.corpus import CorpusJob
-from tests.conftest import CPU, RUN, random_corpus
-from tests.reliability.faults import each_damage, experiment
+from tests.support.faults import each_damage, experiment
+from tests.support.tiny import CPU, RUN, random_corpus
 
 Tally = Callable[..., None]
 OPTIONS = ("--threads=1", "--tokens-per-pass=64")

@@ -14,7 +14,7 @@ from pcft.errors import DivergedError
 from pcft.runs.loop import Job, Session
 from pcft.runs.stages import finetune, warmup
 from pcft.training.trainer import require_finite
-from tests.reliability.faults import with_strategy, write_settings
+from tests.support.faults import with_strategy, write_settings
 
 
 def steep(job: Job, rate: float) -> Job:

@@ -15,8 +15,8 @@ import pytest
 from pcft.config.corpora import Corpus, Source, Tokens
 from pcft.runs.loop import Job
 from pcft.workflow.jobs.corpus import CorpusJob
-from tests.conftest import CPU, RUN, WORDS, random_corpus
-from tests.reliability.faults import experiment, write_settings
+from tests.support.faults import experiment, write_settings
+from tests.support.tiny import CPU, RUN, WORDS, random_corpus
 
 pytestmark = pytest.mark.slow
 

@@ -27,9 +27,9 @@ from pcft.corpora.sources import Origins, batches
 from pcft.models import peft_files
 from pcft.models.backbone import Backbone
 from pcft.workflow import plan
-from tests.conftest import TINY, attach, random_corpus
-from tests.refusals import holder, places, tried
-from tests.workspace import ROOT
+from tests.support.refusals import holder, places, tried
+from tests.support.tiny import TINY, attach, random_corpus
+from tests.support.workspace import ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -21,8 +21,8 @@ from pcft.errors import PcftError
 from pcft.models import backbone, convert
 from pcft.workflow import local_files
 from pcft.workflow.jobs.model import ModelJob
-from tests.conftest import CPU
-from tests.workspace import Workspace
+from tests.support.tiny import CPU
+from tests.support.workspace import Workspace
 
 Tally = Callable[..., None]
 PATHS = ["..", "../x", "/tmp/x", "a/b", "a\nb", ""]

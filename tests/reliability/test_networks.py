@@ -1,4 +1,4 @@
-"""An index of packages that is gone, slow or lying; for the hub's faults see tests/test_repositories.py."""
+"""An index of packages that is gone, slow or lying; for the hub's faults see tests/unit/downloads/test_hub.py."""
 
 from __future__ import annotations
 

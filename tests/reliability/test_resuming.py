@@ -25,8 +25,8 @@ from pcft.runs.loop import Job, Session
 from pcft.runs.stages import finetune, warmup
 from pcft.runtime.signals import Interrupted
 from pcft.workflow.jobs.run import Run
-from tests.conftest import RUN
-from tests.reliability.faults import cut, empty, flip, with_strategy, write_settings
+from tests.support.faults import cut, empty, flip, with_strategy, write_settings
+from tests.support.tiny import RUN
 
 CASES = {
     "fedavg": {"strategy": Strategy(trust="fedavg")},

@@ -17,9 +17,9 @@ import pandas as pd
 import psutil
 import pytest
 
-from tests.conftest import TINY
-from tests.reliability.faults import cut, flip
-from tests.workspace import Workspace
+from tests.support.faults import cut, flip
+from tests.support.tiny import TINY
+from tests.support.workspace import Workspace
 
 pytestmark = pytest.mark.workflow
 

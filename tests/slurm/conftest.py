@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.workspace import Workspace
+from tests.support.workspace import Workspace
 
 HERE = Path(__file__).parent
 SCRIPT, FLAT = HERE / "cluster.sh", HERE / "flat.py"

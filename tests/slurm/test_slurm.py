@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TINY
 from tests.reliability.test_workflows import compare, made
 from tests.slurm.conftest import SLOW, Cluster, GpuWatch, on_slurm, said, started, wait_for
-from tests.workspace import ROOT, Workspace
+from tests.support.tiny import TINY
+from tests.support.workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.slurm
 

@@ -1,0 +1,290 @@
+"""The pages: every code block that can run is run, what they name exists, and the site builds without a warning."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import difflib
+import io
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+
+from pcft.__main__ import _parser
+from pcft.artifacts import manifests
+from pcft.config import docs
+from pcft.config.corpora import Corpus
+from pcft.config.experiments import Experiment
+from pcft.config.schema import Config
+from pcft.config.strategies import SOURCES
+from pcft.config.validation.load import load
+from pcft.errors import PcftError
+from tests.support.pages import PAGES, ROOT, TOOLS, Block, blocks, inline
+from tests.support.tiny import WORDS, sentences
+from tests.support.workspace import Workspace
+from tests.workflow.test_reruns import EDITS
+
+BLOCKS = blocks()
+OURS = [block for block in BLOCKS if block.by is None]
+COMMANDS = [(str(block), line) for block in OURS if block.kind == "shell" for line in block.lines]
+COMMANDS += [(page, code) for page, code in inline() if code.split()[:1] and code.split()[0] in TOOLS]
+UNTRIED = {  # commands within a text that are no whole commands, or not ours
+    "snakemake": "a name",
+    "pcft": "a name",
+    "python": "a name",
+    "python src/main.py … --trust T --dataset D --seed S": "the paper's code",
+    "python src/gen_dataset.py --dataset NAME": "the paper's code",
+    "python ./src/gen_dataset.py <dataset_name>": "the paper's code",
+    "snakemake --cores all TARGET": "a pattern",
+    "snakemake --cores all results/runs/D/T/seed=S/manifest.json --configfile config/paper.yaml": "a pattern",
+    "snakemake --cores all results/runs/.../metrics.parquet": "a pattern",
+    "snakemake --sdm conda": "conda is not there",
+    "snakemake --unlock": "has no dry run",
+}
+WORKFLOW = {line: re.sub(r" -n\b| --cores \w+", "", line) for _, line in COMMANDS if line.split()[0] == "snakemake" and line not in UNTRIED}
+STEPS = sorted({line for _, line in COMMANDS if line.split()[0] != "snakemake" and line not in UNTRIED})
+
+
+def shown_after(line: str) -> list[str]:
+    """Return the lines that a page shows as printed by a command, if it does."""
+    shown = [block.output for block in OURS if block.kind == "shell" and block.lines[-1] == line and block.output]
+    return shown[0].splitlines() if shown else []
+
+
+def test_nothing_is_skipped() -> None:
+    unknown = [str(block) for block in OURS if block.kind == "unknown"]
+    assert not unknown, (
+        f"{unknown}: name the language (text: shown only), or say before it <!-- tests/… runs this --> or <!-- not run: why -->"
+    )
+    assert {block.kind for block in OURS} == {"shell", "yaml", "python", "text", "message"}
+    for block in BLOCKS:
+        if block.by not in (None, "nobody"):
+            assert Path(block.page).name in (ROOT / str(block.by)).read_text(), f"{block}: {block.by} does not mention the page"
+    assert set(UNTRIED) <= {line for _, line in COMMANDS}, "listed as not tried, but on no page"
+    assert len(WORKFLOW) + len(STEPS) + len(UNTRIED) == len({line for _, line in COMMANDS})
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, model_folders: dict[str, Path]) -> Workspace:
+    """The checkout with the configuration files, models and texts that the pages speak of."""
+    texts = tmp_path_factory.mktemp("texts") / "texts"
+    for category, language in zip(WORDS, ("de", "fr", "it"), strict=True):
+        (texts / language).mkdir(parents=True)
+        (texts / language / "a.txt").write_text("\n".join(sentences(category, 3)))
+    workspace = Workspace.create(tmp_path_factory.mktemp("pages") / "w", {}, model=model_folders["llama"], texts=texts)
+    for name, place in (("texts", "letters"), ("tiny", "model")):
+        (workspace.folder / name).rename(workspace.folder / place)
+    shutil.copytree(ROOT / "config", workspace.folder / "config")
+    shutil.copy(ROOT / "config.yaml", workspace.folder / "config.yaml")
+    (letters,) = (block.content for block in BLOCKS if block.page == "docs/corpora.md" and block.by)
+    (workspace.folder / "letters.yaml").write_text(letters)
+    (workspace.folder / "mine.yaml").write_text(letters.replace("model: mine", "model: mine, seeds: [1, 2]"))
+    return workspace
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("line", sorted({dry: line for line, dry in WORKFLOW.items()}.values()))  # one of those with the same dry run
+def test_a_command_of_the_workflow(written: Workspace, tmp_path: Path, line: str) -> None:
+    """As a dry run; in a folder of its own, since the settings of what would run are written there."""
+    workspace = written.copy(tmp_path / "w")
+    arguments = shlex.split(line, comments=True)[1:]
+    environment = workspace.call()["env"]
+    command = [sys.executable, "-m", "snakemake", *(() if "-n" in arguments else ("-n",)), *arguments]
+    done = subprocess.run(command, check=False, cwd=workspace.folder, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    if "runs=finished" not in line:  # nothing is finished there
+        assert "This was a dry-run" in done.stdout + done.stderr
+    printed = [text.rstrip() for text in (done.stdout + done.stderr).splitlines()]
+    expected = shown_after(line)
+    assert any(printed[i : i + len(expected)] == expected for i in range(len(printed))), done.stdout + done.stderr
+
+
+def exists(tool: str, arguments: list[str]) -> bool:
+    """Whether targets, extras, markers, modules and options that a command names are there."""
+    project, given = tomllib.loads((ROOT / "pyproject.toml").read_text()), set(arguments)
+    if tool == "make":
+        targets = {word for word in given if "=" not in word}
+        return targets <= set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    if tool == "pip":
+        extras = {extra for group in re.findall(r"\[(.+)\]", " ".join(arguments)) for extra in group.split(",")}
+        return extras <= set(project["project"]["optional-dependencies"])
+    if tool == "pytest":
+        return given <= {"-m"} | {marker.partition(":")[0] for marker in project["tool"]["pytest"]["ini_options"]["markers"]}
+    if tool == "tail":
+        return all(re.fullmatch(r"results/logs/(finetune|warmup)/.+/seed=\d+\.log", path) for path in arguments)
+    module = ROOT / f"{arguments[1].replace('.', '/')}.py"
+    known = module.read_text() + (ROOT / "benchmarks/common.py").read_text()
+    return arguments[0] == "-m" and all(f'"{word}"' in known for word in arguments if word.startswith("--"))
+
+
+@pytest.mark.parametrize("line", STEPS)
+def test_a_command(line: str, made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Our own are parsed, and run where the page shows what they print; of the others there is what they name."""
+    tool, *arguments = shlex.split(line, comments=True)
+    if tool != "pcft" and arguments[:2] != ["-m", "pcft"]:
+        assert exists(tool, arguments)
+        return
+    words, expected = arguments if tool == "pcft" else arguments[2:], shown_after(line)
+    if len(words) == 1 and not expected:  # by its name alone
+        with pytest.raises(SystemExit) as left:
+            _parser().parse_args([*words, "--help"])
+        assert left.value.code == 0
+        return
+    options = _parser().parse_args(words)
+    if expected:
+        monkeypatch.chdir(made)
+        options.run(options)
+        assert capsys.readouterr().out.splitlines() == expected
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A folder with results that fit their manifest."""
+    folder = tmp_path / "results/models/tiny"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    manifests.write(folder, ["config.json"])
+    return tmp_path
+
+
+@pytest.mark.parametrize("block", [b for b in OURS if b.kind == "python"], ids=str)
+def test_python(block: Block) -> None:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(block.content, str(block), "exec"), {"__name__": "page"})
+    if block.output:
+        assert printed.getvalue() == block.output
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if b.kind == "yaml" and (b.by is None or b.by == "tests/workflow/test_configurations.py")], ids=str
+)
+def test_settings_in_a_page(block: Block, tiny_config: dict[str, Any]) -> None:
+    """A whole file as it stands; a part of one within a small experiment."""
+    part = yaml.safe_load(block.content)
+    if {"models", "corpora", "experiments"} <= set(part):
+        load(part, block.page)
+        return
+    config = copy.deepcopy(tiny_config)
+    config["corpora"]["places"]["tokens"] = {"train": 20_000, "validation": 600, "test": 600, "reference": 600}
+    places: list[tuple[type, dict[str, Any]]] = [
+        (Config, config),
+        (Experiment, config["experiments"]["main"]),
+        (Corpus, config["corpora"]["places"]),
+    ]
+    _, place = next((kind, place) for kind, place in places if set(part) <= {f.name for f in dataclasses.fields(kind)})
+    for name, value in part.items():
+        place[name] = {**place.get(name, {}), **value} if isinstance(value, dict) else value
+    config["experiments"]["main"]["strategies"] = [*SOURCES, *(part.get("strategies", {}) if place is config else ())]
+    load(config, block.page)
+
+
+def test_the_mistake_that_the_readme_shows(tiny_config: dict[str, Any]) -> None:
+    (block,) = (block for block in BLOCKS if block.kind == "message")
+    shown = block.content.strip()
+    tiny_config["experiments"]["news"] = {**tiny_config["experiments"]["main"], "trainnig": {}}
+    with pytest.raises(PcftError) as raised:
+        load(tiny_config, "mine.yaml")
+    beginning, end = shown.split("…")
+    assert str(raised.value).startswith(beginning.rstrip())
+    assert str(raised.value).endswith(end.strip())
+
+
+def test_the_page_of_settings_is_made_from_the_types() -> None:
+    page = ROOT / "docs/settings.md"
+    difference = difflib.unified_diff(page.read_text().splitlines(), docs.page().splitlines(), "docs/settings.md", "the types", lineterm="")
+    if shown := "\n".join(difference):
+        pytest.fail(f"{shown}\n\nTo mend it: python -m pcft.config.docs docs/settings.md")
+
+
+def test_defaults_are_shown_as_yaml_reads_them() -> None:
+    for _, kind in docs.sections(Config):
+        for field in dataclasses.fields(kind):
+            if field.default is not dataclasses.MISSING:
+                read = yaml.safe_load(docs._yaml(field.default))
+                assert read == (list(field.default) if isinstance(field.default, tuple) else field.default), field
+                assert type(read) is type(field.default) or isinstance(read, list), field
+
+
+def test_settings_without_a_meaning_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"tests\.docs\.test_docs\.Silent\.one has no docstring under it"):
+        docs.settings(Silent)
+
+
+@dataclasses.dataclass
+class Silent:
+    one: int = 1
+    two: int = 2
+    """The second."""
+
+
+def settings() -> set[str]:
+    """Return the path of every setting, those within a named entry without what is before the name as well."""
+    paths = {place for place, _ in docs.sections(Config)}
+    paths |= {f"{place}.{field.name}".lstrip(".") for place, kind in docs.sections(Config) for field in dataclasses.fields(kind)}
+    return paths | {path.rpartition("NAME.")[2] for path in paths} | {path.removeprefix("experiments.NAME.") for path in paths}
+
+
+def named(pattern: str) -> Iterable[tuple[str, str]]:
+    """Yield what pages name, set as code, that fits a pattern as a whole."""
+    return ((page, code) for page, code in inline() if re.fullmatch(pattern, code))
+
+
+def test_what_pages_name_exists() -> None:
+    known, everything = settings(), "\n".join(file.read_text() for file in (ROOT / "tests").rglob("*.py"))
+    sections = "adapters|training|exchange|evaluation|events|compute|figures|(?:corpora|models|hub|wheels|strategies|experiments)\\.NAME"
+    checked = {"settings": 0, "files": 0, "tests": 0}
+    for page, code in named(rf"(?:{sections})\.[\w.]+"):
+        checked["settings"] += 1
+        assert code in known, f"{page}: there is no setting {code}"
+    for page, code in named(r"(?:pcft|tests|benchmarks|config|profiles|envs|rules|docs)/[\w./-]+"):
+        checked["files"] += 1
+        assert (ROOT / code).exists(), f"{page}: there is no {code}"
+    for page, code in named(r"test_\w+"):
+        checked["tests"] += 1
+        assert f"def {code}(" in everything, f"{page}: there is no test {code}"
+    assert min(checked.values()) > 2, checked
+
+
+def test_corpora_of_the_papers_code_are_declared() -> None:
+    declared = yaml.safe_load((ROOT / "config/paper.yaml").read_text())["corpora"]
+    table = (ROOT / "docs/reference-code.md").read_text().split("## Data sets")[1].split("## Flags")[0]
+    rows = [line.split("|")[2] for line in table.splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in re.findall("`(.+?)`", row)} == set(declared)
+
+
+def test_each_row_of_what_runs_again_is_tested() -> None:
+    page = (ROOT / "docs/reruns.md").read_text()
+    rows = re.findall(
+        r"^\| .+ \| (?:settings|code|content|list of runs|set of files|not there|not among settings) \| `(.+)` \|$", page, re.MULTILINE
+    )
+    assert sorted(rows) == sorted(name for name, _, _ in EDITS)
+
+
+@pytest.mark.slow
+def test_the_site(tmp_path: Path) -> None:
+    """Without a warning; code blocks, lists and tables are what they are in the repository's browser; nothing is from elsewhere."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    outside = {"README.md": "index", "CONTRIBUTING.md": "contributing", "CHANGELOG.md": "changelog", "results/README.md": "results-folder"}
+    for page in PAGES:
+        name = page.relative_to(ROOT).as_posix()
+        html = (tmp_path / f"{outside.get(name, page.stem)}.html").read_text()
+        article = html.split("<article")[1].split("</article>")[0]
+        tokens = [token.type for token in MarkdownIt("gfm-like", {"linkify": False}).parse(page.read_text())]
+        for tag, kinds in (("pre", ("fence", "code_block")), ("li", ("list_item_open",)), ("table", ("table_open",))):
+            expected = sum(map(tokens.count, kinds))
+            assert len(re.findall(rf"<{tag}[ >]", article)) == expected, f"{name}: a <{tag}> is none in the site, or one too many"
+        assert not re.search(r"<(?:script|img|link rel=\"?(?:stylesheet|preconnect))[^>]*(?:src|href)=\"?https?:", html), name

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pcft.artifacts.files import write_json
+from pcft.errors import PcftError
+from pcft.reporting import cost_table, html_pages, overview
+from tests.support.tiny import write_run
+
+VERSIONS = {"python": "3.11.7", "torch": "2.13.0"}
+COMMON = {"device": "cpu", "precision": "float32", "threads": 2, "versions": VERSIONS}
+WARMUP: dict[str, Any] = {
+    **COMMON,
+    "bytes": {},
+    "peak_memory_bytes": 400_000_000,
+    "seconds": {"evaluate": 1.0, "load": 2.0, "total": 7.5, "train": 4.0},
+    "tokens": {"evaluate": 100, "train": 1_000},
+}
+
+
+def cost(trust: int, **other: Any) -> dict[str, Any]:
+    """Two clients, of which one sends 3 MB and receives 1, and the other the opposite; by way of a server half of that."""
+    both = {"sent": [3_000_000, 1_000_000], "received": [1_000_000, 3_000_000]}
+    return {
+        **COMMON,
+        "bytes": {"peer": both, "server": {way: [count // 2 for count in counts] for way, counts in both.items()}},
+        "peak_memory_bytes": 500_000_000,
+        "seconds": {"evaluate": 2.0, "exchange": 0.25, "load": 3.0, "total": 20.0, "train": 12.0, "trust": 1.5},
+        "tokens": {"evaluate": 200, "train": 2_000, "trust": trust},
+        "warmup": WARMUP,
+        **other,
+    }
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Path]:
+    """Runs of two seeds of `mine`, one of `fixed`, which trains B alone; the warm-ups' folders are there too."""
+    made = []
+    for strategy, trained, seed in (("mine", "AB", 1), ("mine", "AB", 2), ("fixed", "B", 1)):
+        folder = tmp_path / "runs/e" / strategy
+        settings = {"strategy_name": strategy, "trained": trained}
+        if seed == 2:
+            (folder / "settings.json").unlink()
+        run = write_run(folder, {"metrics": pd.DataFrame({"loss": [1.0]})}, settings=settings, seed=seed)
+        write_json(run / "cost.json", cost(trust=300 * seed))
+        made.append(run)
+    for warmup in ("warmup/seed=1", "warmup/seed=2", "warmup-frozen-a/seed=1"):
+        (tmp_path / "runs/e" / warmup).mkdir(parents=True)
+    return made
+
+
+def test_what_runs_share_is_counted_once(runs: list[Path]) -> None:
+    table = cost_table.ledger(runs)
+    rows = list(zip(table["strategy"], table["seed"], strict=True))
+    assert rows == [("warmup", 1), ("warmup", 2), ("warmup-frozen-a", 1), ("mine", 1), ("mine", 2), ("fixed", 1)]
+    assert table["tokens_train"].sum() == 3 * 1_000 + 3 * 2_000
+    assert table["tokens_trust"].tolist() == [0, 0, 0, 300, 600, 300]
+    assert table["seconds_total"].sum() == 3 * 7.5 + 3 * 20
+    mine = table.iloc[3]
+    assert (mine["peer_sent_mb"], mine["peer_received_mb"], mine["server_sent_mb"], mine["server_received_mb"]) == (2, 2, 1, 1)
+    assert mine["peak_memory_mb"] == 500
+    assert mine["version_torch"] == "2.13.0"
+
+
+def test_files(runs: list[Path], tmp_path: Path) -> None:
+    cost_table.build(runs, tmp_path / "tables/costs-e", missing=["fixed/seed=2"])
+    numbers = pd.read_csv(tmp_path / "tables/costs-e.csv")
+    assert numbers["seconds_load"].tolist() == [2, 2, 2, 3, 3, 3]
+    markdown = (tmp_path / "tables/costs-e.md").read_text()
+    assert re.search(
+        r"\| mine +\| 2 +\| 2,000 +\| 200 +\| 600 +\| 2 / 2 +\| 1 / 1 +\| 12 +\| 2 +\| 1.5 +\| 0.25 +\| 20 +\| 500 +\| 2 +\|", markdown
+    )
+    assert "under warmup and warmup-frozen-a. Made on cpu in float32, with python 3.11.7, torch 2.13.0." in markdown
+    assert "Missing: 1 of 4 runs (fixed/seed=2)." in markdown
+    assert r"\bottomrule" in (tmp_path / "tables/costs-e.tex").read_text()
+
+
+def test_every_cell_of_the_page_leads_to_its_run(runs: list[Path], tmp_path: Path) -> None:
+    cost_table.build(runs, tmp_path / "tables/costs-e")
+    page = (tmp_path / "tables/costs-e.html").read_text()
+    cells = re.findall(r"<td>(.*?)</td>", page)
+    assert len(cells) == 6 * len(cost_table.READABLE)
+    targets = [match[1] for cell in cells if (match := re.match('<a href="(.+)">.+</a>$', cell))]
+    assert len(targets) == len(cells)
+    assert targets[-1] == "../runs/e/fixed/seed=1/"
+    assert all((tmp_path / "tables" / target).is_dir() for target in targets)
+
+
+def test_a_seed_is_a_name(tmp_path: Path) -> None:
+    run = write_run(
+        tmp_path / "runs/e/mine", {"metrics": pd.DataFrame({"loss": [1.0]})}, settings={"strategy_name": "mine", "trained": "AB"}, seed=2024
+    )
+    write_json(run / "cost.json", cost(trust=1))
+    (tmp_path / "runs/e/warmup/seed=2024").mkdir(parents=True)
+    cost_table.build([run], tmp_path / "tables/costs-e")
+    assert re.search(r"\| mine +\| 2024 +\|", (tmp_path / "tables/costs-e.md").read_text())
+    assert 'href="../runs/e/mine/seed=2024/"' in (tmp_path / "tables/costs-e.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [("{", "Expecting property name"), ('{"tokens": {}}', "lacks bytes, device"), (None, "No such file")]
+)
+def test_damaged_records(runs: list[Path], content: str | None, why: str) -> None:
+    (runs[0] / "cost.json").unlink()
+    if content is not None:
+        (runs[0] / "cost.json").write_text(content)
+    with pytest.raises(PcftError, match=rf"cost\.json: not a record of costs \(.*{why}"):
+        cost_table.ledger(runs)
+
+
+def test_rows_of_a_strategy_lead_to_all_its_seeds() -> None:
+    runs = [Path(f"r/runs/e/mine/seed={seed}") for seed in (1, 2)]
+    text = "| strategy | loss |\n|---|---|\n| mine | **1.5 ± 0.1** |\n| other | 1 |\n\nA <b>note</b>."
+    html = html_pages.fragment(text, runs, Path("r"))
+    assert html.count('<a href="runs/e/mine/">') == 2
+    assert '<a href="runs/e/mine/"><strong>1.5 ± 0.1</strong></a>' in html
+    assert "<td>other</td>" in html
+    assert "A &lt;b&gt;note&lt;/b&gt;." in html
+
+
+def test_overview(runs: list[Path], tmp_path: Path) -> None:
+    experiment = {"model": "m", "corpus": "c", "seeds": [1, 2]}
+    experiment |= {"training": {"iterations": 40}, "exchange": {"interval": 8, "warmup": 16}}
+    write_json(tmp_path / "runs/e/settings.json", {"experiment": experiment, "corpus": {"clients": 6, "mixture": "mixed"}})
+    cost_table.build(runs, tmp_path / "tables/costs-e")
+    (tmp_path / "tables/final-e.md").write_text("| strategy | loss |\n|---|---|\n| mine | 1.5 |\n| fixed | 2.5 |\n")
+    overview.build(tmp_path, ["e"], tmp_path / "overview.html")
+    html = (tmp_path / "overview.html").read_text()
+    assert "6 clients" in html
+    assert "40 iterations, exchanges every 8 after 16; seeds 1, 2" in html
+    assert "1.4 minutes of jobs, 11,100 tokens through the model (9,000 to train, 900 to evaluate, 1,200 to trust) and 500 MB" in html
+    assert '<a href="runs/e/fixed/">2.5</a>' in html
+    assert "pcft 0.1.0, snakemake 9." in html
+    (tmp_path / "tables/final-e.md").unlink()
+    with pytest.raises(PcftError, match="e: cannot be summed up"):
+        overview.build(tmp_path, ["e"], tmp_path / "overview.html")
+
+
+def test_nothing_was_run(tmp_path: Path) -> None:
+    overview.build(tmp_path, [], tmp_path / "overview.html")
+    assert "No run has been made yet" in (tmp_path / "overview.html").read_text()
