@@ -17,7 +17,7 @@ import itertools
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,7 @@ from pcft.models.backbone import load
 from pcft.models.lora import Adapters
 from pcft.reporting.figures.build import style
 from pcft.reporting.figures.style import COLOURS, OTHERS
+from pcft.runs.cost_ledger import Ledger
 from pcft.runtime.malloc import keep_freed_memory
 from pcft.training.batches import Grid, grid
 from pcft.training.trainer import Trainer
@@ -92,7 +93,7 @@ def measure(clients: int, folder: Path, rounds: int) -> Point:
 
     def exchange(strategy: Strategy) -> Callable[[], Any]:
         events = Events(Settings(), clients, seed=0)
-        ready = Exchange(backbone, adapters, strategy, validation, reference, shares, 8192, nullcontext, events, seed=0)
+        ready = Exchange(backbone, adapters, strategy, validation, reference, shares, 8192, Ledger().phase, events, seed=0)
         return partial(ready, 0)
 
     numbers = itertools.count(1)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from contextlib import nullcontext, redirect_stdout
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from pcft.config.strategies import AGGREGATIONS, Strategy
 from pcft.models import peft_files
 from pcft.models.backbone import Backbone, load
 from pcft.models.lora import Adapters
+from pcft.runs.cost_ledger import Ledger
 from pcft.training.batches import Grid, grid
 from pcft.training.evaluation import cross_losses
 from pcft.training.trainer import Trainer
@@ -62,7 +63,7 @@ def exchange(backbone: Backbone, adapters: Adapters, strategy: Strategy) -> Exch
     shares = torch.full((n, 1), 1.0)
     events = Events(Settings(), n, seed=0)
     reference = Grid(texts.inputs[:1], texts.targets[:1], texts.counted[:1])
-    return Exchange(backbone, adapters, strategy, texts, reference, shares, 8192, nullcontext, events, seed=0)
+    return Exchange(backbone, adapters, strategy, texts, reference, shares, 8192, Ledger().phase, events, seed=0)
 
 
 def first_exchange(folder: Path, clients: int, strategy: Strategy) -> int:
