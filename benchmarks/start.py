@@ -35,9 +35,11 @@ CLIENTS, TOKENS = 6, 32768
 START = """
 import sys
 from pcft import __main__ as command
+from pcft.cli import pipeline
+from pcft.runs import setup
 options = command._parser().parse_args(sys.argv[1:])
-finetuning, job = command._training(options)
-finetuning.Session(job)
+_, job = pipeline._training(options)
+setup.build(job)
 print("ready", flush=True)
 """
 IMPORTS = """

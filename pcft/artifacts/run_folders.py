@@ -46,6 +46,19 @@ def settings_of(folder: Path) -> dict[str, Any]:
         raise PcftError(f"{path}: not the settings of a run ({first_line(error)}); run Snakemake, which writes them") from None
 
 
+def read_cost(folder: Path) -> dict[str, Any]:
+    """Return the costs of a warm-up or run.
+
+    Raises:
+        PcftError: they are not there, or cannot be read.
+    """
+    path = folder / "cost.json"
+    try:
+        return read_object(path)
+    except (OSError, ValueError) as error:
+        raise PcftError(f"{path}: not a record of costs ({first_line(error)}); {manifests.again(folder)}") from None
+
+
 def finished(folder: Path, settings: Any, seed: int, code: str) -> bool:
     """Whether a folder holds a run of these settings (as JSON gives them back), this seed and this code."""
     try:

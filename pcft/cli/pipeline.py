@@ -124,7 +124,7 @@ def _training(o: argparse.Namespace) -> tuple[Any, Any]:
         import torch
 
         from pcft.runs import stages
-        from pcft.runs.loop import Job
+        from pcft.runs.setup import Job
         from pcft.runtime.devices import claim_device
         from pcft.workflow.jobs.run import Run
 

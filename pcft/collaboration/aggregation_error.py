@@ -1,4 +1,4 @@
-"""How far what clients take over is from what it stands for, the trusted mean of updates."""
+"""Aggregation error: distance of the aggregated update from the exact weighted mean of the clients' updates."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pcft.collaboration.aggregation import MIXTURES, side_by_side
 HELD = 1 << 23  # numbers of the peers' factors that are gathered at once
 
 
-class Gap:
+class AggregationError:
     """‖Σ_j t_ij A_j B_j − A_i' B_i'‖² and ‖Σ_j t_ij A_j B_j‖² (Frobenius) of one trust, for any module; float64 [N] both.
 
-    Where clients trust few peers, or many get the same update, it is found for one different update after another; else for all at once,
-    from inner products of the factors of all.
+    Where clients trust few peers, or many get the same update, it is computed for one distinct update after another; else for all at once,
+    from inner products of all factors.
     """
 
     def __init__(self, name: str, trust: Tensor) -> None:
-        """Args: name: of the aggregation; trust: [N, N]."""
+        """Args: name: of the aggregation rule; trust: the mixing matrix, [N, N]."""
         self.trust = trust.double()
         self.mixtures = MIXTURES[name](self.trust) if name in MIXTURES else ()
         rows, self.alike = torch.unique(torch.cat([self.trust, *self.mixtures], 1), dim=0, return_inverse=True)
@@ -26,14 +26,14 @@ class Gap:
         self.first = torch.full((len(rows),), len(trust), device=trust.device).scatter_reduce_(
             0, self.alike, clients, "amin"
         )  # of those that get it
-        most = max(1, int((self.trust > 0).sum(1).max()))  # none where trust is no number: then neither is the gap
+        most = max(1, int((self.trust > 0).sum(1).max()))  # none where trust is no number: then neither is the difference
         self.weights, self.peers = self.trust[self.first].topk(most, 1)
         self.few = len(rows) * most**2 <= len(trust) ** 2
 
     def __call__(self, A: Tensor, B: Tensor, new_A: Tensor, new_B: Tensor) -> tuple[Tensor, Tensor]:
         """Measure one module: its factors A [N, in, r] and B [N, r, out] before, and after."""
-        gap, exact = self._row_by_row(A, B, new_A, new_B) if self.few else self._all_at_once(A, B, new_A, new_B)
-        return gap.clamp_min(0), exact.clamp_min(0)
+        difference, exact = self._row_by_row(A, B, new_A, new_B) if self.few else self._all_at_once(A, B, new_A, new_B)
+        return difference.clamp_min(0), exact.clamp_min(0)
 
     def _row_by_row(self, A: Tensor, B: Tensor, new_A: Tensor, new_B: Tensor) -> tuple[Tensor, Tensor]:
         found = []
@@ -43,8 +43,8 @@ class Gap:
             left, right = left.movedim(1, 2).flatten(2), B[self.peers[rows]].double().flatten(1, 2)  # [rows, in, m], [rows, m, out]
             own = self.first[rows]
             found.append(_squares(left, right, new_A[own].double(), new_B[own].double()))
-        gap, exact = (torch.cat(parts) for parts in zip(*found, strict=True))
-        return gap[self.alike], exact[self.alike]
+        difference, exact = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return difference[self.alike], exact[self.alike]
 
     def _all_at_once(self, A: Tensor, B: Tensor, new_A: Tensor, new_B: Tensor) -> tuple[Tensor, Tensor]:
         """Inner products of updates follow from those of the factors: <A B, C D> = <Aᵀ C, B Dᵀ>.

@@ -43,12 +43,12 @@ class Events:
         if self.settings.privacy is not None:
             self._public = {name: factor.clone() for name, factor in adapters.factors().items()}
 
-    def state(self) -> dict[str, Tensor]:
-        """Return what has to be known of the past."""
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the adapters as everybody last knew them, by factor name."""
         return {name: factor.cpu() for name, factor in self._public.items()}
 
-    def resume(self, state: Mapping[str, Tensor]) -> None:
-        """Put back what `state` gave."""
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what `state_dict` gave."""
         for name, factor in state.items():
             self._public[name].copy_(factor)
 
@@ -60,20 +60,20 @@ class Events:
         present[order[:absent]] = False
         return present
 
-    def send(self, adapters: Adapters, who: Tensor, iteration: int) -> None:
-        """Replace the adapters of those in `who` (int64) by what they send."""
+    def send(self, adapters: Adapters, participants: Tensor, iteration: int) -> None:
+        """Replace the adapters of those in `participants` (int64) by what they send."""
         if self.settings.poison is not None:
-            poison(adapters, self.settings.poison, who)
+            poison(adapters, self.settings.poison, participants)
         if self.settings.privacy is not None:
-            self._privatise(adapters, self.settings.privacy, who, iteration)
+            self._privatise(adapters, self.settings.privacy, participants, iteration)
 
-    def received(self, adapters: Adapters, who: Tensor) -> None:
-        """Note that the adapters of those in `who` follow from what everybody has seen."""
+    def received(self, adapters: Adapters, participants: Tensor) -> None:
+        """Note that the adapters of those in `participants` follow from what everybody has seen."""
         for name, factor in adapters.factors().items():
             if name in self._public:
-                self._public[name][who] = factor[who]
+                self._public[name][participants] = factor[participants]
 
-    def _privatise(self, adapters: Adapters, privacy: Privacy, who: Tensor, iteration: int) -> None:
+    def _privatise(self, adapters: Adapters, privacy: Privacy, participants: Tensor, iteration: int) -> None:
         """Clip what each client has learnt since everybody last knew its adapter, and add noise.
 
         All of a client's text may be another, which moves the clipped update by twice the clip at most.
@@ -84,16 +84,16 @@ class Events:
         shrink = (privacy.clip / torch.as_tensor(squares).sqrt().clamp_min(1e-12)).clamp_max(1)[:, None, None]
         for name in names:
             sent = self._public[name] + (factors[name] - self._public[name]) * shrink
-            for client in who.tolist():
+            for client in participants.tolist():
                 generator = seeding.stream(self.seed, "privacy", name, client, iteration)
                 noise = torch.randn(sent.shape[1:], generator=generator).to(sent)
                 factors[name][client] = sent[client] + noise * self.multiplier * 2 * privacy.clip
 
 
-def poison(adapters: Adapters, how: Poison, who: Tensor) -> None:
-    """Scale the update of each poisoned client in `who`; minus one flips its sign."""
+def poison(adapters: Adapters, how: Poison, participants: Tensor) -> None:
+    """Scale the update of each poisoned client in `participants`; minus one flips its sign."""
     factor = {"flip": -1.0, "scale": how.factor, "noise_text": 1.0}[how.attack]
-    clients = [client for client in how.clients if client in who.tolist()]
+    clients = [client for client in how.clients if client in participants.tolist()]
     for module in adapters.modules.values():
         module.B.data[clients] *= factor  # the update is a product, which B alone can turn round
 

@@ -35,13 +35,13 @@ class Traffic:
     received: Tensor
 
 
-def traffic(trust: Tensor, sizes: Sizes, *, evidence: Evidence, whose_a: str, looked: Tensor | None = None) -> dict[str, Traffic]:
+def traffic(trust: Tensor, sizes: Sizes, *, evidence: Evidence, whose_a: str, neighbours: Tensor | None = None) -> dict[str, Traffic]:
     """Return each route's traffic.
 
     Args:
         trust: of the clients that take part, [N, N].
         evidence: what trust was made of.
-        looked: whose evidence each client asked for, bool [N, N]; everybody's, if left out.
+        neighbours: whose evidence each client asked for, bool [N, N]; everybody's, if left out.
         whose_a: whose A makes a client's new one, as in `pcft.config.strategies.Aggregation`.
     """
     n = len(trust)
@@ -49,7 +49,7 @@ def traffic(trust: Tensor, sizes: Sizes, *, evidence: Evidence, whose_a: str, lo
     nobody = torch.zeros_like(others)
     used_b = (trust.cpu() > 0) & others
     used_a = {"trusted": used_b, "everybody": others, "fixed": nobody}[whose_a]
-    asked = others if looked is None else looked & others
+    asked = others if neighbours is None else neighbours & others
     seen = asked if evidence in ("factors", "losses") else nobody  # whole adapters are part of the evidence
     seen_a = nobody if whose_a == "fixed" else seen
     logits = sizes.logits if evidence == "predictions" and n > 1 else 0

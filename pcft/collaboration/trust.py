@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pcft.config.strategies import SOURCES, TOPOLOGIES, Strategy
-from pcft.training.evidence import NOT_LOOKED_AT, Predictions
+from pcft.training.evidence import UNSCORED, Predictions
 
 
 def local(shares: Tensor, strategy: Strategy) -> Tensor:
@@ -64,8 +64,8 @@ def validation(losses: Tensor, strategy: Strategy) -> Tensor:
 def predictions(evidence: Predictions, strategy: Strategy) -> Tensor:
     """-10 x the distance of two clients' predictions, each row divided by its sum (paper, section 3)."""
     distances = prediction_distance(evidence)
-    if evidence.looked_at is not None:
-        distances = distances.masked_fill(~evidence.looked_at, 0)
+    if evidence.neighbours is not None:
+        distances = distances.masked_fill(~evidence.neighbours, 0)
     return -10 * F.normalize(distances, p=1, dim=1)
 
 
@@ -75,7 +75,7 @@ def prediction_distance(p: Predictions) -> Tensor:
     It is taken over the union of the tokens that either kept; one that a client did not keep counts as its `rest`.
     """
     n = len(p.values)
-    pairs = torch.ones(n, n, dtype=torch.bool) if p.looked_at is None else p.looked_at | p.looked_at.T
+    pairs = torch.ones(n, n, dtype=torch.bool) if p.neighbours is None else p.neighbours | p.neighbours.T
     shared, alone = torch.zeros(n, n), torch.zeros(n, n)
     step = max(1, 2**24 // (n * p.vocabulary))  # positions whose dense logits fit into 64 MB
     for start in range(0, p.values.shape[1], step):
@@ -122,7 +122,7 @@ def ring(scores: Tensor, strategy: Strategy) -> Tensor:
     return (apart <= 1) | (apart == n - 1)
 
 
-def looked_at(strategy: Strategy, n: int, *, generator: torch.Generator) -> Tensor:
+def neighbour_mask(strategy: Strategy, n: int, *, generator: torch.Generator) -> Tensor:
     """Return whom each of n clients looks at before any score is known, bool [n, n]: oneself always.
 
     With `candidates` so many others are drawn; a topology whose peers are fixed says who they are; else it is everybody.
@@ -140,16 +140,16 @@ SCORES: dict[str, Callable[[Any, Strategy], Tensor]] = {name: globals()[name] fo
 COUNTS: dict[str, Callable[[Tensor, Strategy], Tensor]] = {name: globals()[name] for name in TOPOLOGIES}
 
 
-def score(evidence: Any, strategy: Strategy, looked: Tensor | None = None) -> Tensor:
+def score(evidence: Any, strategy: Strategy, neighbours: Tensor | None = None) -> Tensor:
     """Return the strategy's scores, float32 [N, N], NaN for peers that a client does not look at.
 
     Args:
         evidence: what the strategy's source asks for: clients' measured category shares [N, C], their stacked factors,
             the losses of j's adapter on i's validation text [N, N], or `Predictions`.
-        looked: whom each client looks at, bool [N, N]; everybody, if left out.
+        neighbours: whom each client looks at, bool [N, N]; everybody, if left out.
     """
     scores = SCORES[strategy.trust](evidence, strategy)
-    return scores if looked is None else scores.masked_fill(~looked.to(scores.device), NOT_LOOKED_AT)
+    return scores if neighbours is None else scores.masked_fill(~neighbours.to(scores.device), UNSCORED)
 
 
 def trust(scores: Tensor, strategy: Strategy) -> Tensor:
@@ -160,6 +160,21 @@ def trust(scores: Tensor, strategy: Strategy) -> Tensor:
         sharpened = (scores / strategy.temperature).clamp_min(torch.finfo(scores.dtype).min)  # a row of infinities would have no softmax
         return sharpened.masked_fill(~counts, float("-inf")).softmax(1)
     return F.normalize(scores.masked_fill(~counts, 0), p=1, dim=1)
+
+
+def oracle_trust(shares: Tensor, present: Tensor) -> Tensor:
+    """Return the trust that the truth about the clients' texts gives among those who are present; others trust themselves.
+
+    Args:
+        shares: clients' measured category shares, float [N, C].
+        present: bool [N].
+
+    Returns:
+        float32 [N, N].
+    """
+    known, who, result = Strategy(trust="oracle"), present.nonzero().squeeze(1), torch.eye(len(shares))
+    result[who[:, None], who] = trust(score(shares[who], known), known)
+    return result
 
 
 def effective_peers(trust: Tensor) -> Tensor:

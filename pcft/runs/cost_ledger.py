@@ -51,14 +51,14 @@ class Ledger:
             so_far = self.traffic.get(route, Traffic(torch.zeros_like(one.sent), torch.zeros_like(one.received)))
             self.traffic[route] = Traffic(so_far.sent + one.sent, so_far.received + one.received)
 
-    def state(self, device: torch.device) -> dict[str, Any]:
+    def state_dict(self, device: torch.device) -> dict[str, Any]:
         """Return what has been counted so far, as JSON can hold it."""
         traffic = {route: [one.sent.tolist(), one.received.tolist()] for route, one in self.traffic.items()}
         seconds = {**self.seconds, TOTAL: self._total()}
         return {"tokens": self.tokens, "traffic": traffic, "seconds": seconds, "peak": self._peak(device)}
 
-    def resume(self, state: Mapping[str, Any]) -> None:
-        """Go on counting from another ledger's state."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue counting from another ledger's state."""
         self.tokens.update(state["tokens"])
         self.add_traffic({route: Traffic(*map(torch.tensor, both)) for route, both in state["traffic"].items()})
         for name, value in state["seconds"].items():

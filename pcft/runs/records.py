@@ -1,4 +1,4 @@
-"""What a run leaves about itself: metrics and trust, as parquet tables with fixed columns."""
+"""Run records: metrics, trust, exchanges and cross-evaluation as parquet tables with fixed columns."""
 
 from __future__ import annotations
 
@@ -65,16 +65,16 @@ class Records:
         """Return all rows of a table so far."""
         return pa.concat_tables([TABLES[name].empty_table(), *self.parts[name]])
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return all rows by table, each table as the bytes of a parquet file, uint8 [bytes]."""
         return {name: _bytes(self.table(name)) for name in TABLES}
 
-    def resume(self, state: Mapping[str, Tensor]) -> None:
-        """Put back the rows that `state` gave."""
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Put back the rows that `state_dict` gave."""
         self.parts = {name: [pq.read_table(pa.BufferReader(state[name].numpy()), schema=schema)] for name, schema in TABLES.items()}
 
-    def adopt(self, file: Path) -> None:
-        """Take over another run's metrics under this one's labels.
+    def inherit(self, file: Path) -> None:
+        """Copy another run's metrics under this one's labels.
 
         Raises:
             PcftError: the file is no metrics table.
@@ -85,15 +85,15 @@ class Records:
             raise PcftError(f"{file}: not a metrics table ({error}); remove it, so that it is made again") from None
         self._add("metrics", len(theirs), {name: theirs[name] for name in theirs.column_names} | self.labels)
 
-    def measured(self, split: str, iteration: int, *, tokens: Tensor, loss: Tensor, accuracy: Tensor | None = None) -> None:
-        """Note each client's mean loss over its tokens; all three are one number a client."""
+    def add_metrics(self, split: str, iteration: int, *, tokens: Tensor, loss: Tensor, accuracy: Tensor | None = None) -> None:
+        """Add each client's mean loss over its tokens; all three are one number a client."""
         numbers = {"client": torch.arange(len(loss)), "tokens": tokens, "loss": loss, "perplexity": loss.exp(), "accuracy": accuracy}
         self._add("metrics", len(loss), {**self.labels, "iteration": iteration, "split": split, **numbers})
 
-    def exchanged(self, iteration: int, outcome: Outcome, oracle: Tensor) -> dict[str, float]:
-        """Note what an exchange did, and return means over clients of what sums it up, by the names in `pcft.runtime.journal.SUMMARY`.
+    def add_exchange(self, iteration: int, outcome: Outcome, oracle: Tensor) -> dict[str, float]:
+        """Add one exchange; return its summary, means over clients by the names in `pcft.runtime.journal.SUMMARY`.
 
-        Of trust, the pairs of which one looked at the other, and every client with itself.
+        The trust table gets the pairs that have a score or trust, and every client with itself.
 
         Args:
             oracle: the trust [N, N] that the truth about the texts would give.
@@ -114,8 +114,8 @@ class Records:
         self._add("exchanges", len(outcome.present), place | told | moved)
         return {name: float(told[name][outcome.present].mean()) for name in SUMMARY}
 
-    def crossed(self, losses: Tensor) -> None:
-        """Note the loss of the first clients' adapters on each other's test text, [n, n] with a row a text."""
+    def add_cross_losses(self, losses: Tensor) -> None:
+        """Add the loss of the first clients' adapters on each other's test text, [n, n] with a row a text."""
         client, peer = (numbers.flatten() for numbers in torch.meshgrid(*[torch.arange(len(losses))] * 2, indexing="ij"))
         loss = losses.flatten()
         self._add("cross", len(loss), {**self.labels, "client": client, "peer": peer, "loss": loss, "perplexity": loss.exp()})

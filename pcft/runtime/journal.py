@@ -28,11 +28,11 @@ class Journal:
     A disk that takes no more ends the journal with a line in the log, and not the job.
 
     Attributes:
-        goes_on: whether this call goes on from a checkpoint, so that the lines of earlier calls stay.
+        resumed: whether this call resumes from a checkpoint, so that the lines of earlier calls stay.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path, self.goes_on = folder / NAME, False
+        self.path, self.resumed = folder / NAME, False
         self._lines: list[str] = []  # not written yet
         self._start, self._written, self._broken = "", 0.0, False
 
@@ -47,9 +47,9 @@ class Journal:
     def begin(self, **about: Any) -> None:
         """Note the task of this call: `iteration` and `stop`, `tokens` of an iteration, and what it is work `of`.
 
-        Lines of earlier calls are let go of, unless this one goes on where they ended.
+        Lines of earlier calls are removed, unless this one resumes where they ended.
         """
-        if not self.goes_on:
+        if not self.resumed:
             self._put([self._start], "w")
         self.write("begin", **about)
 

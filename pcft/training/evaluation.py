@@ -1,4 +1,4 @@
-"""What adapters achieve on text: exhaustive, without dropout, the same numbers each time."""
+"""Evaluation of adapters on text: exhaustive, without dropout, the same numbers each time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pcft.models.backbone import Backbone
 from pcft.models.lora import Adapters
 from pcft.training.batches import Grid, passes
 from pcft.training.cross_entropy import score
-from pcft.training.evidence import NOT_LOOKED_AT, Predictions
+from pcft.training.evidence import UNSCORED, Predictions
 
 POSITIONS = 128  # whose logits are compared at once, of all clients together
 
@@ -37,8 +37,8 @@ class Scores:
 
 
 @torch.no_grad()
-def evaluate(backbone: Backbone, adapters: Adapters, texts: Grid, *, tokens_per_pass: int, served: Tensor | None = None) -> Scores:
-    """Score client `served[i]`'s adapter (client i's own without `served`) on text i, for all i in the same passes.
+def evaluate(backbone: Backbone, adapters: Adapters, texts: Grid, *, tokens_per_pass: int, adapter_ids: Tensor | None = None) -> Scores:
+    """Score client `adapter_ids[i]`'s adapter (client i's own without `adapter_ids`) on text i, for all i in the same passes.
 
     Args:
         tokens_per_pass: bounds memory; it does not change results beyond rounding.
@@ -48,7 +48,7 @@ def evaluate(backbone: Backbone, adapters: Adapters, texts: Grid, *, tokens_per_
     hits = torch.zeros(clients, dtype=torch.float64)
     backbone.noise.clear()
     for slots, part in passes(tokens_per_pass, clients, windows, length):
-        with adapters.serving(slots if served is None else served[slots]):
+        with adapters.serving(slots if adapter_ids is None else adapter_ids[slots]):
             hidden = backbone.hidden(texts.inputs[slots, part].reshape(-1, length))
         losses, right = score(hidden.flatten(0, 1), backbone.logits, texts.targets[slots, part].reshape(-1))
         counted = texts.counted[slots, part].flatten(1)
@@ -62,55 +62,61 @@ def cross_losses(
     backbone: Backbone,
     adapters: Adapters,
     texts: Grid,
-    who: Tensor,
+    participants: Tensor,
     *,
     tokens_per_pass: int,
-    looked: Tensor | None = None,
+    neighbours: Tensor | None = None,
 ) -> Tensor:
-    """Return the loss of client who[j]'s adapter on text i at [i, j], float64 [n, n], NaN where nobody looks.
+    """Return the loss of client participants[j]'s adapter on text i at [i, j], float64 [n, n], NaN for pairs that are no neighbours.
 
-    Passes over a batch that holds all n texts' windows: in each, every text is read by the next of those to be looked at, counted
+    Passes over a batch that holds all n texts' windows: in each, every text is read by the adapter of its next neighbour, counted
     from its own client on.
 
     Args:
         texts: of n clients.
-        who: numbers of these clients, int64 [n].
-        looked: whose adapters are to be read on text i, bool [n, n]; everybody's, if left out.
+        participants: numbers of these clients, int64 [n].
+        neighbours: whose adapters are to be read on text i, bool [n, n]; everybody's, if left out.
     """
-    n = len(who)
-    wanted = torch.ones(n, n, dtype=torch.bool) if looked is None else looked
-    losses = torch.full((n, n), NOT_LOOKED_AT, dtype=torch.float64)
+    n = len(participants)
+    wanted = torch.ones(n, n, dtype=torch.bool) if neighbours is None else neighbours
+    losses = torch.full((n, n), UNSCORED, dtype=torch.float64)
     after = (torch.arange(n) - torch.arange(n)[:, None]) % n  # how far a column is from the row's own
     order, count = after.masked_fill(~wanted, n).argsort(1), wanted.sum(1)
     for turn in range(int(count.max())):
         rows = (count > turn).nonzero().squeeze(1)
         columns, part = order[rows, turn], texts if len(rows) == n else texts.of(rows)
-        losses[rows, columns] = evaluate(backbone, adapters, part, tokens_per_pass=tokens_per_pass, served=who[columns]).loss
+        losses[rows, columns] = evaluate(backbone, adapters, part, tokens_per_pass=tokens_per_pass, adapter_ids=participants[columns]).loss
     return losses
 
 
+def losses_on_one_text(backbone: Backbone, adapters: Adapters, text: Grid, participants: Tensor, *, tokens_per_pass: int) -> Tensor:
+    """Return the loss of some clients' adapters (int64 [n]) on one text, which all read in the same passes, float64 [n]."""
+    repeated = Grid(*(part.expand(len(participants), -1, -1) for part in (text.inputs, text.targets, text.counted)))
+    return evaluate(backbone, adapters, repeated, tokens_per_pass=tokens_per_pass, adapter_ids=participants).loss
+
+
 def cross_table(
-    backbone: Backbone, adapters: Adapters, texts: Grid, who: Tensor, own: Tensor, *, tokens_per_pass: int
+    backbone: Backbone, adapters: Adapters, texts: Grid, participants: Tensor, own: Tensor, *, tokens_per_pass: int
 ) -> tuple[Tensor, Tensor]:
     """Return `cross_losses` of all with all, and the tokens of each text that were read for it, int64 [n].
 
     Adapters that are the same bit for bit, as where all trust alike in the last exchange, are read once; `own` losses, float64 [n],
     are not measured again.
     """
-    first = _first_alike(adapters, who)
+    first = _first_alike(adapters, participants)
     alike = first[:, None] == first
-    looked = torch.zeros_like(alike)
-    looked[:, first] = True
-    looked &= ~alike
-    losses = cross_losses(backbone, adapters, texts, who, tokens_per_pass=tokens_per_pass, looked=looked)
-    return torch.where(alike, own[:, None], losses[:, first]), texts.tokens.cpu() * looked.sum(1)
+    neighbours = torch.zeros_like(alike)
+    neighbours[:, first] = True
+    neighbours &= ~alike
+    losses = cross_losses(backbone, adapters, texts, participants, tokens_per_pass=tokens_per_pass, neighbours=neighbours)
+    return torch.where(alike, own[:, None], losses[:, first]), texts.tokens.cpu() * neighbours.sum(1)
 
 
-def _first_alike(adapters: Adapters, who: Tensor) -> Tensor:
-    """Return for each in `who` the place of the first whose adapter has the same bits, int64 [n]."""
-    sums = [hashlib.blake2b() for _ in who]
+def _first_alike(adapters: Adapters, participants: Tensor) -> Tensor:
+    """Return for each in `participants` the place of the first whose adapter has the same bits, int64 [n]."""
+    sums = [hashlib.blake2b() for _ in participants]
     for factor in adapters.parameters():
-        for one, values in zip(sums, factor.data[who].cpu().numpy(), strict=True):
+        for one, values in zip(sums, factor.data[participants].cpu().numpy(), strict=True):
             one.update(values.data)
     digests = [one.digest() for one in sums]
     return torch.tensor([digests.index(digest) for digest in digests])
@@ -121,14 +127,14 @@ def predict(
     backbone: Backbone,
     adapters: Adapters,
     text: Grid,
-    who: Tensor,
+    participants: Tensor,
     *,
     kept: int,
     last_only: bool,
     log_probabilities: bool,
     tokens_per_pass: int,
 ) -> Predictions:
-    """Return the largest next-token logits of the clients in `who` (int64 [n]) on one shared text.
+    """Return the largest next-token logits of the clients in `participants` (int64 [n]) on one shared text.
 
     Args:
         text: a grid over a single text.
@@ -141,11 +147,11 @@ def predict(
     length, vocabulary = text.inputs.shape[-1], len(backbone.head)
     backbone.noise.clear()
     found = []
-    for slots, _ in passes(tokens_per_pass, len(who), 1, length):
+    for slots, _ in passes(tokens_per_pass, len(participants), 1, length):
         parts = []
-        with adapters.serving(who[slots]):
+        with adapters.serving(participants[slots]):
             for window in range(text.inputs.shape[1]):
-                hidden = _counted(backbone, text, window, len(who[slots]), last_only)
+                hidden = _counted(backbone, text, window, len(participants[slots]), last_only)
                 for part in torch.split(hidden, max(1, POSITIONS // len(hidden)), dim=1):
                     logits = backbone.logits(part.reshape(-1, part.shape[-1])).view(*part.shape[:2], -1)
                     parts.append(_largest(logits.float(), min(kept, vocabulary), log_probabilities))

@@ -1,4 +1,4 @@
-"""Evidence that evaluation gathers for trust: losses that were not measured, and predictions on a shared text."""
+"""Evidence that evaluation measures for trust: predictions on a shared text, and the mark of a missing score."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-NOT_LOOKED_AT = float("nan")  # the score of such a peer
+UNSCORED = float("nan")  # the score of a peer that a client does not compare itself with
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Predictions:
         indices: their tokens, int64 [N, P, K].
         rest: what each token outside the K counts as, float [N, P].
         vocabulary: number of tokens.
-        looked_at: whose predictions a client compares with its own, bool [N, N]; None: everybody's.
+        neighbours: whose predictions a client compares with its own, bool [N, N]; None: everybody's.
     """
 
     values: Tensor
     indices: Tensor
     rest: Tensor
     vocabulary: int
-    looked_at: Tensor | None = None
+    neighbours: Tensor | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from pcft.training.batches import passes, training_batch
 from pcft.training.cross_entropy import weighted_cross_entropy
 
 START, END = 1 / 100, 1 / 5  # of the highest learning rate, as in the paper's code
+LOSSES, STEP, FACTOR, MOMENTS = "losses", "step", "factor", ("exp_avg", "exp_avg_sq")  # names in a trainer's state
 
 
 def learning_rate(iteration: int, training: Training) -> float:
@@ -80,6 +81,33 @@ class Trainer:
         """Raise DivergedError if the step of `iteration` left factors that are not finite, before others take them over."""
         largest = torch.stack([factor.flatten(1).abs().amax(1) for factor in self.adapters.factors().values()]).amax(0).cpu()
         require_finite(largest, self.losses, "adapter's largest factor", iteration)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return factors, AdamW's two moments and step, and the last losses by name, on the CPU."""
+        factors = self.adapters.factors()
+        tensors = {LOSSES: self.losses.clone(), STEP: torch.zeros(())}  # a file holds no tensor twice
+        tensors |= {f"{FACTOR}/{name}": factor for name, factor in factors.items()}
+        for name, parameter in zip(factors, self.adapters.parameters(), strict=True):
+            state = self.optimiser.state.get(parameter, {})
+            tensors |= {f"{moment}/{name}": state.get(moment, torch.zeros_like(parameter)) for moment in MOMENTS}
+            tensors[STEP] = state.get("step", tensors[STEP])
+        return {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Continue where `state_dict` of another trainer was taken.
+
+        Raises:
+            ValueError: the state is that of other adapters or clients.
+        """
+        factors = self.adapters.factors()
+        expected = {f"{kind}/{name}": f.shape for kind in (FACTOR, *MOMENTS) for name, f in factors.items()}
+        if {name: t.shape for name, t in tensors.items()} != expected | {LOSSES: self.losses.shape, STEP: torch.Size()}:
+            raise ValueError("saved with other adapters or clients than these settings ask for")
+        self.losses = tensors[LOSSES]
+        self.adapters.load({name: tensors[f"{FACTOR}/{name}"] for name in factors})
+        for name, parameter in zip(factors, self.adapters.parameters(), strict=True):
+            state = {"step": tensors[STEP].clone(), **{moment: tensors[f"{moment}/{name}"] for moment in MOMENTS}}
+            self.optimiser.state[parameter] = {key: value.to(parameter.device) for key, value in state.items()}
 
     def _gradients(self, clients: slice, rows: slice, inputs: Tensor, targets: Tensor, iteration: int) -> Tensor:
         """Add the gradients of some clients' windows, [clients, rows, length]; return the clients' share of their mean loss."""

@@ -13,7 +13,8 @@ from pcft.config.events import Events, Poison, Privacy
 from pcft.config.experiments import Adapters, Evaluation, Exchange, Training
 from pcft.config.strategies import Strategy
 from pcft.models.backbone import Precision
-from pcft.runs.stages import Job, finetune, warmup
+from pcft.runs.setup import Job
+from pcft.runs.stages import finetune, warmup
 from pcft.workflow.jobs.run import Run
 from tests.support.tiny import random_corpus
 

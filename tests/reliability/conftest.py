@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pcft.runs.loop import Job
+from pcft.runs.setup import Job
 from tests.support.tiny import CPU, RUN, random_corpus
 
 PREFIX = "counted: "

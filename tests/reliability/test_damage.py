@@ -14,7 +14,7 @@ from pcft.__main__ import main
 from pcft.artifacts import manifests
 from pcft.artifacts.paths import shard_name
 from pcft.config.corpora import Corpus, Source, Tokens
-from pcft.runs.loop import Job
+from pcft.runs.setup import Job
 from pcft.runtime.journal import NAME
 from pcft.workflow.jobs.corpus import CorpusJob
 from tests.support.faults import each_damage, experiment

@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from pcft.errors import DivergedError
-from pcft.runs.loop import Job, Session
+from pcft.runs import setup
+from pcft.runs.loop import Loop
+from pcft.runs.setup import Job
 from pcft.runs.stages import finetune, warmup
 from pcft.training.trainer import require_finite
 from tests.support.faults import with_strategy, write_settings
@@ -43,7 +45,7 @@ def test_training_stops_at_once_and_keeps_what_came_before(job: Job, capsys: pyt
     capsys.readouterr()
     with pytest.raises(DivergedError, match="client 0, iteration 2: "):
         warmup(wild)
-    assert "going on from the checkpoint of iteration 1; the call before was cut off (client 0, iteration 2: " in capsys.readouterr().out
+    assert "resuming from the checkpoint of iteration 1; the last attempt was stopped (client 0, iteration 2: " in capsys.readouterr().out
     warmup(job)
     assert "not used, it was made with another settings" in capsys.readouterr().out
     assert (job.output / "manifest.json").exists()
@@ -51,16 +53,17 @@ def test_training_stops_at_once_and_keeps_what_came_before(job: Job, capsys: pyt
 
 def test_an_adapter_that_is_not_finite_is_not_handed_on(job: Job) -> None:
     """The client whose last step went wrong is named, not those that would take over what it has become."""
-    session = Session(dataclasses.replace(job, run=with_strategy(job.run, "fedavg")))
-    session.trainer.losses = torch.tensor([1.0, 2.0, 3.0])
-    next(iter(session.adapters.parameters())).data[2, 0, 0] = float("inf")
-    session.iteration = job.run.exchange.warmup
-    before = {name: factor.clone() for name, factor in session.adapters.factors().items()}
+    loop = Loop(setup.build(dataclasses.replace(job, run=with_strategy(job.run, "fedavg"))))
+    adapters = loop.parts.adapters
+    loop.parts.trainer.losses = torch.tensor([1.0, 2.0, 3.0])
+    next(iter(adapters.parameters())).data[2, 0, 0] = float("inf")
+    loop.iteration = job.run.exchange.warmup
+    before = {name: factor.clone() for name, factor in adapters.factors().items()}
     with pytest.raises(
         DivergedError, match=r"^client 2, iteration 2: the adapter's largest factor is inf, the last finite loss was 3\.0000"
     ):
-        session.go(3)
-    assert all(torch.equal(factor, before[name]) for name, factor in session.adapters.factors().items())
+        loop.run(until=3)
+    assert all(torch.equal(factor, before[name]) for name, factor in adapters.factors().items())
 
 
 def test_evaluation_too(job: Job) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pcft.config.corpora import Corpus, Source, Tokens
-from pcft.runs.loop import Job
+from pcft.runs.setup import Job
 from pcft.workflow.jobs.corpus import CorpusJob
 from tests.support.faults import experiment, write_settings
 from tests.support.tiny import CPU, RUN, WORDS, random_corpus
@@ -121,7 +121,7 @@ def test_checkpoints(disk: Path, model_folders: dict[str, Path], tmp_path: Path,
     assert content(disk) == kept
     result = pcft(*call, f"--output={disk}/run")
     assert result.returncode == 0, result.stderr
-    assert "going on from the checkpoint" in result.stdout
+    assert "resuming from the checkpoint" in result.stdout
     assert content(disk / "run") == content(tmp_path / "elsewhere")
 
 

@@ -21,7 +21,9 @@ from pcft.config.events import Events, Poison, Privacy
 from pcft.config.experiments import Exchange
 from pcft.config.strategies import Strategy
 from pcft.models.frozen_linear import Frozen
-from pcft.runs.loop import Job, Session
+from pcft.runs import setup
+from pcft.runs.loop import Loop
+from pcft.runs.setup import Job
 from pcft.runs.stages import finetune, warmup
 from pcft.runtime.signals import Interrupted
 from pcft.workflow.jobs.run import Run
@@ -123,10 +125,10 @@ def test_checkpoints_of_other_settings_make_room(job: Job) -> None:
     fine = dataclasses.replace(job, output=job.output.with_name("fine"), checkpoint_minutes=0)
     far, near = (dataclasses.replace(fine, run=run_of(case)) for case in ("validation", "fedavg"))
     interrupted(lambda: finetune(far, job.output), 900)
-    reached = Session(far, job.output)
+    reached = Loop(setup.build(far, warmup=job.output))
     assert reached.resume()
     interrupted(lambda: finetune(near, job.output), 200)
-    came = Session(near, job.output)
+    came = Loop(setup.build(near, warmup=job.output))
     assert came.resume()
     assert came.iteration < reached.iteration
 

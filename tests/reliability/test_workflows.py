@@ -150,8 +150,8 @@ def test_stopped_and_started_again(done: Workspace, fresh: Workspace, tally: Tal
         (training,) = (job for job in children(process) if {"-m", "pcft", "warmup", MAIN} <= set(words(job)))
         training.terminate()
         assert process.wait(300) == 0
-    assert "going on from the checkpoint" in log.read_text()
-    assert "the call before was cut off (SIGTERM)" in log.read_text()
+    assert "resuming from the checkpoint" in log.read_text()
+    assert "the last attempt was stopped (SIGTERM)" in log.read_text()
     tally("SIGTERMs of a job, each started again by Snakemake")
 
 

@@ -162,7 +162,7 @@ def test_a_job_that_is_lost(
     with started(workspace, "runs") as process:
         fault(cluster, *running(cluster, workspace))
         assert process.wait(SLOW) == 0, said(workspace)
-    assert "going on from the checkpoint of iteration" in (workspace.folder / LOG).read_text()
+    assert "resuming from the checkpoint of iteration" in (workspace.folder / LOG).read_text()
     assert results(workspace) == results(undisturbed)
     jobs = [job for job in cluster.history()[before:] if "finetune" in job["comment"]]
     assert [job["state"].split()[0] for job in jobs] == states
@@ -186,7 +186,7 @@ def test_out_of_time(prepared: Workspace, undisturbed: Workspace, tmp_path: Path
     assert len(jobs) > 1
     assert int(jobs[1]["reqmem"].rstrip("M")) == 2 * int(jobs[0]["reqmem"].rstrip("M"))
     log = (workspace.folder / LOG).read_text()
-    assert "the call before was cut off (SIGTERM)" in log
+    assert "the last attempt was stopped (SIGTERM)" in log
 
 
 def test_snakemake_killed_and_started_again(prepared: Workspace, undisturbed: Workspace, tmp_path: Path, cluster: Cluster) -> None:
@@ -204,7 +204,7 @@ def test_snakemake_killed_and_started_again(prepared: Workspace, undisturbed: Wo
     wait_for(lambda: not cluster.ask("squeue", "-h"), "the job's end")
     workspace.run("--unlock")
     on_slurm(workspace, "runs")
-    assert "going on from the checkpoint of iteration" in (workspace.folder / LOG).read_text()
+    assert "resuming from the checkpoint of iteration" in (workspace.folder / LOG).read_text()
     assert results(workspace) == results(undisturbed)
     assert warm.stat().st_mtime_ns == before
     assert len([job for job in cluster.history()[then:] if "rule_" in job["comment"]]) == 2

@@ -11,7 +11,7 @@ import pytest
 
 from pcft.artifacts.files import canonical
 from pcft.config.strategies import Strategy
-from pcft.runs.loop import Job
+from pcft.runs.setup import Job
 from pcft.runs.stages import finetune, warmup
 from pcft.workflow.jobs.run import Run
 

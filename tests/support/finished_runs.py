@@ -10,7 +10,8 @@ from typing import Any
 from pcft.config.validation.load import load
 from pcft.corpora import build
 from pcft.models import convert
-from pcft.runs.stages import Job, finetune, warmup
+from pcft.runs.setup import Job
+from pcft.runs.stages import finetune, warmup
 from pcft.workflow import plan
 from pcft.workflow.jobs.model import ModelJob
 from tests.support.tiny import CPU, TINY, WORDS, sentences

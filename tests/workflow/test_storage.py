@@ -206,7 +206,7 @@ def test_a_run_goes_on_from_its_checkpoint(done: Workspace, server: Server, tmp_
         (training,) = (job for job in children(process) if {"-m", "pcft", "warmup", settings} <= set(words(job)))
         training.terminate()
         assert process.wait(300) == 0
-    assert "the call before was cut off (SIGTERM)" in log.read_text()
+    assert "the last attempt was stopped (SIGTERM)" in log.read_text()
     objects = server.objects("again/results/")
     assert "runs/main/warmup/seed=1/state.safetensors" in objects
     assert not [name for name in objects if "checkpoints" in name]

@@ -20,7 +20,7 @@ from pcft.training.evaluation import evaluate, predict
 def losses(backbone: Backbone, adapters: Adapters, text: Grid, slots: Tensor, *, tokens_per_pass: int) -> Tensor:
     """Return the loss of each of some slots (int64 [n]) on one text, float64 [n]."""
     repeated = Grid(*(part.expand(len(slots), -1, -1) for part in (text.inputs, text.targets, text.counted)))
-    return evaluate(backbone, adapters, repeated, tokens_per_pass=tokens_per_pass, served=slots).loss
+    return evaluate(backbone, adapters, repeated, tokens_per_pass=tokens_per_pass, adapter_ids=slots).loss
 
 
 def judge(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pcft.collaboration.aggregation import aggregate, mean
-from pcft.collaboration.aggregation_error import Gap
+from pcft.collaboration.aggregation_error import AggregationError
 from pcft.config.strategies import AGGREGATIONS
 from tests.support.workspace import ROOT
 
@@ -73,7 +73,7 @@ def test_product_keeps_the_larger_part() -> None:
     new_A, new_B = aggregate("product", left, right, torch.full((2, 2), 0.5))
     for client in range(2):
         torch.testing.assert_close(new_A[client] @ new_B[client], torch.tensor([[3.0, 0.0], [0.0, 0.0]]))
-    gap, exact = Gap("product", torch.full((2, 2), 0.5))(left, right, new_A, new_B)
+    gap, exact = AggregationError("product", torch.full((2, 2), 0.5))(left, right, new_A, new_B)
     assert gap.tolist() == pytest.approx([1, 1])
     assert exact.tolist() == pytest.approx([10, 10])
 
@@ -81,7 +81,7 @@ def test_product_keeps_the_larger_part() -> None:
 @pytest.mark.parametrize("trust", [TRUST, torch.eye(3)])
 def test_the_gap(trust: Tensor) -> None:
     """Of averaged factors: 1.5 * [.5, .5] against [.5, 1]; and so on."""
-    gap, exact = Gap("factors", trust)(A, B, *aggregate("factors", A, B, trust))
+    gap, exact = AggregationError("factors", trust)(A, B, *aggregate("factors", A, B, trust))
     updates = torch.tensor([[1.0, 0.0], [0.0, 2.0], [4.0, 4.0]])
     wanted = trust @ updates
     got = (trust @ A[:, :, 0]) * (trust @ B[:, 0])
@@ -126,7 +126,7 @@ def test_the_gap_is_that_of_the_whole_matrices(shape: tuple[int, int, int, int],
     A, B = draw(*shape, seed)
     trust = some_trust(shape[0], seed)
     new_A, new_B = aggregate(name, A, B, trust)
-    gap, exact = Gap(name, trust)(A, B, new_A, new_B)
+    gap, exact = AggregationError(name, trust)(A, B, new_A, new_B)
     full = mean((A @ B).double(), trust)
     torch.testing.assert_close(gap, (full - (new_A @ new_B).double()).square().sum((1, 2)), rtol=1e-3, atol=1e-6)
     torch.testing.assert_close(exact, full.square().sum((1, 2)), rtol=1e-4, atol=1e-9)
@@ -139,7 +139,7 @@ def test_product_is_factors_where_all_a_are_equal(shape: tuple[int, int, int, in
     trust = some_trust(shape[0], seed)
     (by_product_A, by_product_B), (A_mean, B_mean) = (aggregate(name, A, B, trust) for name in ("product", "factors"))
     torch.testing.assert_close(by_product_A @ by_product_B, A_mean @ B_mean, rtol=1e-3, atol=1e-4)
-    gap, exact = Gap("factors", trust)(A, B, A_mean, B_mean)
+    gap, exact = AggregationError("factors", trust)(A, B, A_mean, B_mean)
     assert (gap <= 1e-10 * exact + 1e-12).all()
 
 
@@ -151,10 +151,10 @@ def test_product_is_the_best_of_its_rank(shape: tuple[int, int, int, int], seed:
     new_A, new_B = aggregate("product", A, B, trust)
     full = mean((A @ B).double(), trust)
     left_out = torch.linalg.svdvals(full)[:, shape[2] :].square().sum(1)
-    gap, exact = Gap("product", trust)(A, B, new_A, new_B)
+    gap, exact = AggregationError("product", trust)(A, B, new_A, new_B)
     torch.testing.assert_close(gap, left_out, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(exact, full.square().sum((1, 2)), rtol=1e-4, atol=1e-9)
-    other, _ = Gap("factors", trust)(A, B, *aggregate("factors", A, B, trust))
+    other, _ = AggregationError("factors", trust)(A, B, *aggregate("factors", A, B, trust))
     assert (gap <= other * (1 + 1e-6) + 1e-6).all()
 
 

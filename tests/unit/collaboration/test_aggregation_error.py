@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pcft.collaboration.aggregation import aggregate, mean
-from pcft.collaboration.aggregation_error import HELD, Gap
+from pcft.collaboration.aggregation_error import HELD, AggregationError
 from pcft.config.strategies import AGGREGATIONS
 from tests.unit.collaboration.test_aggregation import draw, some_trust
 
@@ -32,7 +32,7 @@ def test_the_gap_is_that_of_the_whole_matrices(trust: Tensor, name: str, shape: 
     new_A, new_B = aggregate(name, A, B, trust)
     full = mean((A @ B).double(), trust)
     expected = ((full - (new_A @ new_B).double()).square().sum((1, 2)), full.square().sum((1, 2)))
-    gap = Gap(name, trust)
+    gap = AggregationError(name, trust)
     for few in (False, True):
         gap.few = few
         torch.testing.assert_close(gap(A, B, new_A, new_B), expected, rtol=1e-4, atol=1e-6)
@@ -42,20 +42,20 @@ def test_the_gap_is_that_of_the_whole_matrices(trust: Tensor, name: str, shape: 
     ("trust", "few"), [(few_peers(8), True), (two_groups(8), True), (torch.full((8, 8), 1 / 8), True), (some_trust(8), False)]
 )
 def test_few_peers_and_like_trust_take_the_short_way(trust: Tensor, few: bool) -> None:
-    assert Gap("factors", trust).few == few
+    assert AggregationError("factors", trust).few == few
 
 
 def test_a_fixed_a_of_ones_own_makes_updates_differ() -> None:
     """Everybody trusts alike, and yet gets another update."""
-    assert len(Gap("freeze_a", torch.full((8, 8), 1 / 8)).first) == 8
-    assert len(Gap("factors", torch.full((8, 8), 1 / 8)).first) == 1
+    assert len(AggregationError("freeze_a", torch.full((8, 8), 1 / 8)).first) == 8
+    assert len(AggregationError("factors", torch.full((8, 8), 1 / 8)).first) == 1
 
 
 def test_groups_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """However few factors are held at once, the same comes out."""
     A, B = draw(8, 9, 2, 7)
     new = aggregate("factors", A, B, few_peers(8))
-    whole = Gap("factors", few_peers(8))(A, B, *new)
+    whole = AggregationError("factors", few_peers(8))(A, B, *new)
     for held in (1, 100, HELD):
         monkeypatch.setattr("pcft.collaboration.aggregation_error.HELD", held)
-        torch.testing.assert_close(Gap("factors", few_peers(8))(A, B, *new), whole)
+        torch.testing.assert_close(AggregationError("factors", few_peers(8))(A, B, *new), whole)

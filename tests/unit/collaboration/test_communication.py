@@ -57,9 +57,9 @@ def test_what_trust_is_made_of_goes_too() -> None:
 
 def test_who_is_not_asked_sends_nothing() -> None:
     """Client 0 looks at 1, 1 at nobody, 2 at 0."""
-    looked = torch.tensor([[True, True, False], [False, True, False], [True, False, True]])
+    neighbours = torch.tensor([[True, True, False], [False, True, False], [True, False, True]])
     trust = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0.5, 0, 0.5]])
-    found = {e: traffic(trust, SIZES, evidence=e, whose_a="trusted", looked=looked) for e in ("losses", "factors", "predictions")}
+    found = {e: traffic(trust, SIZES, evidence=e, whose_a="trusted", neighbours=neighbours) for e in ("losses", "factors", "predictions")}
     assert found["losses"]["peer"].sent.tolist() == found["factors"]["peer"].sent.tolist() == [17, 17, 0]
     assert found["losses"]["peer"].received.tolist() == [17, 0, 17]
     assert found["losses"]["server"].sent.tolist() == [17 + 4, 17, 17 + 4]  # a loss for each adapter that one was to read

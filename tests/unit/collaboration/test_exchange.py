@@ -89,20 +89,20 @@ def test_each_client_is_charged_for_its_own_text(load: Callable[..., Backbone]) 
     assert outcome.tokens.tolist() == (torch.tensor([8, 16, 32]) * 2 * outcome.present).tolist()
 
 
-@pytest.mark.parametrize(("options", "looked"), [({"topology": "ring"}, 3), ({"candidates": 1}, 2), ({"candidates": 7}, 5)])
+@pytest.mark.parametrize(("options", "count"), [({"topology": "ring"}, 3), ({"candidates": 1}, 2), ({"candidates": 7}, 5)])
 @pytest.mark.parametrize("source", sorted(SOURCES))
-def test_only_those_looked_at_count_and_cost(load: Callable[..., Backbone], source: str, options: dict[str, Any], looked: int) -> None:
+def test_only_neighbours_count_and_cost(load: Callable[..., Backbone], source: str, options: dict[str, Any], count: int) -> None:
     """Five clients; a score for those that one looks at, no trust without one, and no other adapter is read."""
     one = exchange(load(), source, clients=5, **options)
     first, second = one(4), one(6)
     for outcome in (first, second):
-        assert (~outcome.scores.isnan()).sum(1).tolist() == [looked] * 5
+        assert (~outcome.scores.isnan()).sum(1).tolist() == [count] * 5
         assert not outcome.trust[outcome.scores.isnan()].any()
         torch.testing.assert_close(outcome.trust.sum(1), torch.ones(5))
         if source == "validation":
-            assert outcome.tokens.tolist() == [32 * looked] * 5
-            assert (outcome.traffic["peer"].received == (looked - 1) * 4 * one.adapters.size()).all()
-    drawn = looked < 5 and "candidates" in options
+            assert outcome.tokens.tolist() == [32 * count] * 5
+            assert (outcome.traffic["peer"].received == (count - 1) * 4 * one.adapters.size()).all()
+    drawn = count < 5 and "candidates" in options
     assert torch.equal(first.scores.isnan(), second.scores.isnan()) == (not drawn)  # anew each time
 
 

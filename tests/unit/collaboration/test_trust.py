@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pcft.collaboration import trust as trusting
-from pcft.collaboration.trust import distance, effective_peers, looked_at, prediction_distance, score, trust
+from pcft.collaboration.trust import distance, effective_peers, neighbour_mask, prediction_distance, score, trust
 from pcft.config import strategies
 from pcft.config.strategies import SOURCES, TOPOLOGIES, Strategy
 from pcft.config.validation.load import load
@@ -148,33 +148,33 @@ def test_ring() -> None:
     assert by_hand("fedavg", SHARES[:2], topology="ring") == near([[1 / 2] * 2] * 2)
 
 
-def test_a_peer_that_is_not_looked_at_does_not_count() -> None:
+def test_a_peer_that_is_no_neighbour_does_not_count() -> None:
     """Perplexities; client 0 does not look at 1, client 1 at 2; client 2 looks at itself alone."""
     losses = torch.tensor([[2.0, 1.0, 1.0], [4.0, 5.0, 3.0], [2.0, 1.0, 1.0]]).log()
-    looked = torch.tensor([[True, False, True], [True, True, False], [False, False, True]])
+    neighbours = torch.tensor([[True, False, True], [True, True, False], [False, False, True]])
     strategy = Strategy(trust="validation")
-    scores = score(losses, strategy, looked)
-    assert torch.equal(scores.isnan(), ~looked)
+    scores = score(losses, strategy, neighbours)
+    assert torch.equal(scores.isnan(), ~neighbours)
     expected = [[soft(-2, -1)[0], 0, soft(-2, -1)[1]], [*soft(-4, -5), 0], [0, 0, 1]]
     assert trust(scores, strategy).tolist() == near(expected)
     best = Strategy(trust="validation", topology="top_k", k=2)
     assert trust(scores, best).tolist() == near(expected)  # the third best of client 2 would be one that it does not look at
     shares = Strategy(trust="oracle")
-    assert trust(score(SHARES, shares, looked), shares).tolist() == near([[2 / 3, 0, 1 / 3], [0, 1, 0], [0, 0, 1]])
+    assert trust(score(SHARES, shares, neighbours), shares).tolist() == near([[2 / 3, 0, 1 / 3], [0, 1, 0], [0, 0, 1]])
 
 
-def test_predictions_are_compared_with_those_looked_at_alone() -> None:
+def test_predictions_are_compared_with_those_of_neighbours_alone() -> None:
     """Of test_predictions: client 0 looks at 1 alone, at a distance of 2.5, which is the whole row; 2 looks at 0, whose are its own."""
     evidence = Predictions(
         torch.tensor([[[2.0, 1.0]], [[3.0, 1.0]], [[2.0, 1.0]]]),
         torch.tensor([[[0, 1]], [[0, 2]], [[0, 1]]]),
         torch.tensor([[0.5], [0.0], [0.5]]),
         vocabulary=4,
-        looked_at=torch.tensor([[True, True, False], [False, True, False], [True, False, True]]),
+        neighbours=torch.tensor([[True, True, False], [False, True, False], [True, False, True]]),
     )
     assert prediction_distance(evidence).tolist() == [[0, 2.5, 0], [2.5, 0, 0], [0, 0, 0]]  # nobody compares 1 with 2
     strategy = Strategy(trust="predictions")
-    result = trust(score(evidence, strategy, evidence.looked_at), strategy)
+    result = trust(score(evidence, strategy, evidence.neighbours), strategy)
     assert result.tolist() == near([[*soft(0, -10), 0], [0, 1, 0], [0.5, 0, 0.5]])
 
 
@@ -182,7 +182,7 @@ def test_predictions_are_compared_with_those_looked_at_alone() -> None:
 def test_whom_clients_look_at(n: int, candidates: int, seed: int) -> None:
     """At itself, and at so many others; drawn by the generator alone."""
     strategy = Strategy(trust="validation", candidates=candidates)
-    first, same = (looked_at(strategy, n, generator=torch.Generator().manual_seed(seed)) for _ in range(2))
+    first, same = (neighbour_mask(strategy, n, generator=torch.Generator().manual_seed(seed)) for _ in range(2))
     assert torch.equal(first, same)
     assert first.diagonal().all()
     assert first.sum(1).tolist() == [min(n, candidates + 1)] * n == [strategy.looked_at(n)] * n
@@ -190,16 +190,16 @@ def test_whom_clients_look_at(n: int, candidates: int, seed: int) -> None:
 
 def test_candidates_are_drawn_evenly() -> None:
     strategy = Strategy(trust="validation", candidates=2)
-    count = sum(looked_at(strategy, 6, generator=torch.Generator().manual_seed(i)).double() for i in range(2000))
+    count = sum(neighbour_mask(strategy, 6, generator=torch.Generator().manual_seed(i)).double() for i in range(2000))
     torch.testing.assert_close(count / 2000, torch.eye(6).double() * 0.6 + 0.4, atol=0.05, rtol=0)
 
 
 def test_in_a_ring_one_looks_at_the_neighbours() -> None:
     ring = Strategy(trust="validation", topology="ring")
     for n in (1, 2, 3, 7):
-        looked = looked_at(ring, n, generator=torch.Generator())
-        assert torch.equal(looked, trust(torch.zeros(n, n), ring) > 0)
-        assert looked.sum(1).tolist() == [ring.looked_at(n)] * n
+        neighbours = neighbour_mask(ring, n, generator=torch.Generator())
+        assert torch.equal(neighbours, trust(torch.zeros(n, n), ring) > 0)
+        assert neighbours.sum(1).tolist() == [ring.looked_at(n)] * n
 
 
 def test_how_trust_is_described() -> None:

@@ -19,7 +19,7 @@ from pcft.__main__ import main
 from pcft.config.experiments import Exchange
 from pcft.monitoring import experiment_tracking
 from pcft.monitoring.tracking_backends import TRACKERS
-from pcft.runs.loop import Job
+from pcft.runs.setup import Job
 from pcft.runtime import journal
 from pcft.runtime.progress import Progress
 from tests.reliability.test_workflows import wait_for

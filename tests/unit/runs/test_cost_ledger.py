@@ -12,12 +12,12 @@ def test_a_job_that_goes_on_keeps_what_it_has_cost() -> None:
     first = Ledger()
     first.tokens["train"] = 7
     first.seconds["train"] = 3.0
-    state = json.loads(json.dumps(first.state(cpu)))
+    state = json.loads(json.dumps(first.state_dict(cpu)))
     assert state["peak"] > 1e6
     second = Ledger()
-    second.resume({**state, "peak": 10**15})
+    second.load_state_dict({**state, "peak": 10**15})
     report = second.report(cpu)
     assert report["tokens"] == {"train": 7}
     assert report["seconds"]["train"] == 3.0
     assert report["peak_memory_bytes"] == 10**15
-    assert second.state(cpu)["peak"] == 10**15
+    assert second.state_dict(cpu)["peak"] == 10**15

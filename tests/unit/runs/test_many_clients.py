@@ -13,7 +13,8 @@ import pytest
 
 from pcft.config.experiments import Evaluation, Exchange, Training
 from pcft.config.strategies import Strategy
-from pcft.runs.stages import Job, finetune, warmup
+from pcft.runs.setup import Job
+from pcft.runs.stages import finetune, warmup
 from pcft.workflow.jobs.run import before_the_end
 from tests.support.tiny import CPU, RUN, random_corpus
 

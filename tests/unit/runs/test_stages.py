@@ -20,7 +20,9 @@ from pcft.config.experiments import Exchange
 from pcft.config.strategies import SOURCES, Strategy
 from pcft.errors import PcftError
 from pcft.models.backbone import Precision
-from pcft.runs.stages import Job, Session, finetune, warmup
+from pcft.runs import setup
+from pcft.runs.setup import Job
+from pcft.runs.stages import finetune, warmup
 from pcft.runtime import journal
 from pcft.workflow.jobs.run import before_exchanges
 from tests.support.tiny import CPU, RUN, random_corpus
@@ -112,7 +114,7 @@ def test_the_log_says_where_bfloat16_is_of_no_use(
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": capable})
     training = dataclasses.replace(job.run.training, precision=precision)
-    Session(dataclasses.replace(job, run=dataclasses.replace(job.run, training=training)))
+    setup.build(dataclasses.replace(job, run=dataclasses.replace(job.run, training=training)))
     assert ("no faster in bfloat16" in capsys.readouterr().out) == said
 
 

@@ -47,13 +47,13 @@ def test_how_it_ended(tmp_path: Path, error: BaseException, how: str, because: s
     assert journal.read(tmp_path)[-1] | {"time": 0} == {"event": "end", "time": 0, "how": how, "because": because}
 
 
-@pytest.mark.parametrize("goes_on", [True, False])
-def test_lines_of_earlier_calls_stay_where_one_goes_on(tmp_path: Path, goes_on: bool) -> None:
+@pytest.mark.parametrize("resumed", [True, False])
+def test_lines_of_earlier_calls_stay_where_one_resumed(tmp_path: Path, resumed: bool) -> None:
     for _ in range(2):
         with Journal(tmp_path) as kept:
-            kept.goes_on = goes_on
+            kept.resumed = resumed
             kept.begin(iteration=0, stop=2, tokens=10, of="this")
-    assert events(tmp_path) == ["start", "begin", "end"] * (2 if goes_on else 1)
+    assert events(tmp_path) == ["start", "begin", "end"] * (2 if resumed else 1)
     assert len(journal.last_call(tmp_path)) == 3
 
 

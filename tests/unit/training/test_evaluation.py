@@ -57,8 +57,8 @@ def test_cross_losses_are_the_naive_loops(case: tuple[Backbone, Grid]) -> None:
     adapters = attach(base, 3)
     matrix = cross_losses(base, adapters, texts, torch.arange(3), tokens_per_pass=96)
     for reader in range(3):
-        served = torch.full((3,), reader)
-        torch.testing.assert_close(matrix[:, reader], evaluate(base, adapters, texts, tokens_per_pass=96, served=served).loss)
+        adapter_ids = torch.full((3,), reader)
+        torch.testing.assert_close(matrix[:, reader], evaluate(base, adapters, texts, tokens_per_pass=96, adapter_ids=adapter_ids).loss)
     two = torch.tensor([2, 0])
     few = cross_losses(base, adapters, texts.of(two), two, tokens_per_pass=96)
     torch.testing.assert_close(few, matrix[two][:, two])
@@ -67,7 +67,9 @@ def test_cross_losses_are_the_naive_loops(case: tuple[Backbone, Grid]) -> None:
 def reading(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list of the clients whose adapters will have been read, one for each text."""
     read: list[int] = []
-    monkeypatch.setattr(evaluation, "evaluate", lambda *a, served, **k: read.extend(served.tolist()) or evaluate(*a, served=served, **k))
+    monkeypatch.setattr(
+        evaluation, "evaluate", lambda *a, adapter_ids, **k: read.extend(adapter_ids.tolist()) or evaluate(*a, adapter_ids=adapter_ids, **k)
+    )
     return read
 
 
@@ -77,10 +79,10 @@ def test_nobody_reads_where_nobody_looks(case: tuple[Backbone, Grid], monkeypatc
     adapters, everybody = attach(base, 3), torch.arange(3)
     whole = cross_losses(base, adapters, texts, everybody, tokens_per_pass=96)
     read = reading(monkeypatch)
-    looked = torch.tensor([[True, False, False], [True, True, False], [True, True, True]])
-    some = cross_losses(base, adapters, texts, everybody, tokens_per_pass=96, looked=looked)
+    neighbours = torch.tensor([[True, False, False], [True, True, False], [True, True, True]])
+    some = cross_losses(base, adapters, texts, everybody, tokens_per_pass=96, neighbours=neighbours)
     assert sorted(read) == [0, 0, 0, 1, 1, 2]
-    torch.testing.assert_close(some, whole.masked_fill(~looked, float("nan")), equal_nan=True)
+    torch.testing.assert_close(some, whole.masked_fill(~neighbours, float("nan")), equal_nan=True)
 
 
 @pytest.mark.parametrize(("alike", "readings"), [([], [2, 2, 2]), ([0, 2], [1, 1, 1]), ([1, 2], [1, 1, 1]), ([0, 1, 2], [0, 0, 0])])
