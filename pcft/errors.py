@@ -1,4 +1,4 @@
-"""The one exception that means "the user can mend this"."""
+"""Errors that a user can mend, and short texts for their messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class PcftError(Exception):
     """Bad input: the message names the file, setting or row and says what would be right.
 
     The command line prints the message alone, without a traceback, and exits with status 2.
-    Names and values in it may be as long and odd as a user's files: each line is cut in its middle, and shown by characters that print.
+    Names and values in it may be as long and odd as a user's files: long lines are cut in the middle, and other than printable
+    characters are replaced.
     """
 
     def __init__(self, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and what identifies their content."""
+"""Atomic writes, so that files are whole or absent; canonical JSON; checksums."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it becomes `path`, on failure it is removed.
+    """Yield a temporary path next to `path`; on success it becomes `path`, on failure it is removed.
 
-    Its bytes are on the disk before its name is, so that a loss of power leaves it whole or absent too. What processes that were killed
-    left of the same file is removed.
+    Its bytes are on the disk before its name is, so that a loss of power leaves it whole or absent too. Temporary files that killed
+    processes left are removed.
 
     Raises:
         OSError: of the disk; its `filename` is set, also where a library did not.
@@ -91,7 +91,7 @@ def building(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _named(temporary: Path, path: Path) -> Iterator[None]:
-    """Have errors of a disk name `path`: of a full one always, of others where they name `temporary`, or nothing."""
+    """Make disk errors name `path`: always for a full disk, for others where they name `temporary` or nothing."""
     try:
         yield
     except OSError as error:
@@ -101,7 +101,7 @@ def _named(temporary: Path, path: Path) -> Iterator[None]:
 
 
 def settle(path: Path) -> None:
-    """Have the system write a file's bytes to the disk now."""
+    """Write a file's bytes to the disk now."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

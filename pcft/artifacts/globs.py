@@ -1,4 +1,4 @@
-"""One meaning of globs, for files on this machine and for names inside packages, repositories and zip files.
+"""Globs with one meaning: for files on this machine, and for names inside packages, repositories and zip files.
 
 `*` and `?` stay within a folder, `**` in a folder's place spans folders, `[...]` is a set; a glob that starts with '!' leaves names out.
 Standard library only, because parsing the workflow imports it.

@@ -1,4 +1,4 @@
-"""A folder's manifest: the SHA-256 of each of its files, and what they were made from.
+"""Manifests: the SHA-256 of each file of a folder, and what the files were made from.
 
 Standard library only, because parsing the workflow imports it.
 """

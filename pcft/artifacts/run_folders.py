@@ -1,4 +1,4 @@
-"""The folder of a warm-up or run, and what it says it was made with.
+"""Run folders: settings, manifest and costs of a warm-up or run.
 
 Standard library only, because parsing the workflow imports it.
 """
@@ -81,7 +81,7 @@ def damaged_folders(results: Path) -> list[str]:
     """
     described, found = sorted(results.rglob(manifests.NAME)), []
     if not described:
-        raise PcftError(f"{results}: no manifest lies in it; give a folder of results in which something has been made")
+        raise PcftError(f"{results}: holds no manifest; give a folder of results in which something has been made")
     for path in described:
         if FETCHED in path.relative_to(results).parts[:-1]:
             continue  # a fetched file that happens to be called so

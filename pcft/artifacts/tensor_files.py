@@ -1,4 +1,4 @@
-"""Named tensors in a safetensors file, which holds numbers and text and nothing that could be executed."""
+"""Tensor files: named tensors and text in the safetensors format, which cannot hold code."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]
 
 @contextmanager
 def errors_of_the_disk(path: Path) -> Iterator[None]:
-    """Raise what the library says about the disk as the OSError that it is."""
+    """Turn the library's errors about the disk into OSError."""
     try:
         yield
     except SafetensorError as error:

@@ -119,8 +119,8 @@ def _finetune(o: argparse.Namespace) -> None:
 def _training(o: argparse.Namespace) -> tuple[Any, Any]:
     """Return the module of the training stages, and what it is to work with."""
     gc.disable()  # the imports make many objects and no garbage: looking for some takes time (benchmarks/start.py)
-    with ThreadPoolExecutor() as beside:
-        intact = beside.submit(manifests.verify, o.model, required=False)  # any other Hugging Face folder has no manifest
+    with ThreadPoolExecutor() as pool:
+        intact = pool.submit(manifests.verify, o.model, required=False)  # any other Hugging Face folder has no manifest
         import torch
 
         from pcft.runs import stages

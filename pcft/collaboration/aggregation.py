@@ -1,4 +1,4 @@
-"""What clients take over from each other once trust is known: pure functions on the factors of one module.
+"""Aggregation rules: combine the clients' LoRA factors with the mixing matrix (trust), one module at a time.
 
 From A [N, in, r], B [N, r, out] and trust [N, N] follow the clients' new A and B. Client i's update of the module's weight is
 A_i B_i, [in, out]; names are declared in `pcft.config.strategies`.
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 Mixture = tuple[Tensor, Tensor]  # the weights of the old A and of the old B in the new ones, each [N, N]
-FILL = 1e-6  # against the largest: directions this small or smaller are filled up with the client's own A
+FILL = 1e-6  # relative to the largest: weaker directions are filled with the client's own A
 
 
 def factors(trust: Tensor) -> Mixture:
@@ -35,9 +35,9 @@ def product(A: Tensor, B: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
 
     The sum has rank N·r at most, so its singular vectors come from matrices of that size: with QR decompositions A_1|…|A_N = Q R and
     (B_1ᵀ|…|B_Nᵀ) = P S it is Q (R T_i Sᵀ) Pᵀ. Of all factors with the same product, those are returned whose A has orthogonal
-    columns as long as the client's own were on average, and is closest to it otherwise, so that training goes on undisturbed.
+    columns as long as the client's own were on average, and is closest to it otherwise, so that training continues undisturbed.
     """
-    if not (A.isfinite().all() and B.isfinite().all()):  # nothing to decompose; the next loss will tell
+    if not (A.isfinite().all() and B.isfinite().all()):  # nothing to decompose; the next loss shows it
         return torch.full_like(A, float("nan")), torch.full_like(B, float("nan"))
     r = A.shape[2]
     left, across = torch.linalg.qr(side_by_side(A.double()))  # [in, m], [m, N*r]
@@ -53,13 +53,13 @@ def product(A: Tensor, B: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
     return (left @ basis * length).to(A.dtype), ((basis.mT @ core) @ right.T / length).to(B.dtype)
 
 
-# A function has the name under which it is declared: it maps trust to a mixture, or A, B and trust to the new A and B.
+# Each function has the name under which it is declared; it maps trust to a mixture, or A, B and trust to the new A and B.
 MIXTURES: dict[str, Callable[[Tensor], Mixture]] = {"factors": factors, "share_a": share_a, "freeze_a": freeze_a}
 OTHERS: dict[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]] = {"product": product}
 
 
 def aggregate(name: str, A: Tensor, B: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the new A and B by the aggregation of that name."""
+    """Return the new A and B by the aggregation rule `name`."""
     if name in OTHERS:
         return OTHERS[name](A, B, trust)
     mix_A, mix_B = MIXTURES[name](trust)

@@ -1,6 +1,6 @@
-"""What befalls clients at an exchange: absence, poisoned adapters, and noise for privacy.
+"""Client events: partial participation, attacks (poisoned adapters), and noise for differential privacy.
 
-All of it happens to what clients send, before anybody sets trust: an attacked or noisy adapter is what its peers get to see.
+They change what clients send, before trust is set: peers see the poisoned or noisy adapter.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pcft.models.lora import Adapters
 
 @dataclass
 class Events:
-    """The events of one run.
+    """Client events of one run.
 
     Attributes:
         multiplier: standard deviation of the noise over the sensitivity, where there is privacy.
@@ -35,11 +35,11 @@ class Events:
 
     @property
     def alter(self) -> bool:
-        """Whether what clients send may be another adapter than they have."""
+        """Whether clients may send another adapter than they have."""
         return self.settings.poison is not None or self.settings.privacy is not None
 
     def begin(self, adapters: Adapters) -> None:
-        """Take the adapters as they are for known to everybody, as those are that all draw from the same seed."""
+        """Note the initial adapters, which everybody knows, because all are drawn from the same seed."""
         if self.settings.privacy is not None:
             self._public = {name: factor.clone() for name, factor in adapters.factors().items()}
 
@@ -53,7 +53,7 @@ class Events:
             self._public[name].copy_(factor)
 
     def present(self, iteration: int) -> Tensor:
-        """Return who takes part in the exchange after `iteration`, bool [N]: all but a share, at least one."""
+        """Return which clients take part in the exchange after `iteration`, bool [N]: all but the absent share, at least one."""
         present = torch.ones(self.clients, dtype=torch.bool)
         absent = min(round(self.settings.absent * self.clients), self.clients - 1)
         order = torch.randperm(self.clients, generator=seeding.stream(self.seed, "absent", iteration))
@@ -61,22 +61,22 @@ class Events:
         return present
 
     def send(self, adapters: Adapters, participants: Tensor, iteration: int) -> None:
-        """Replace the adapters of those in `participants` (int64) by what they send."""
+        """Replace the adapters of `participants` (int64) by what they send."""
         if self.settings.poison is not None:
             poison(adapters, self.settings.poison, participants)
         if self.settings.privacy is not None:
             self._privatise(adapters, self.settings.privacy, participants, iteration)
 
     def received(self, adapters: Adapters, participants: Tensor) -> None:
-        """Note that the adapters of those in `participants` follow from what everybody has seen."""
+        """Note the adapters of `participants` after an exchange, which follow from what everybody has seen."""
         for name, factor in adapters.factors().items():
             if name in self._public:
                 self._public[name][participants] = factor[participants]
 
     def _privatise(self, adapters: Adapters, privacy: Privacy, participants: Tensor, iteration: int) -> None:
-        """Clip what each client has learnt since everybody last knew its adapter, and add noise.
+        """Clip each client's update since everybody last knew its adapter, and add noise.
 
-        All of a client's text may be another, which moves the clipped update by twice the clip at most.
+        Neighbouring data sets differ in all of one client's text, which changes the clipped update by at most twice the clip.
         """
         names = [name for name, p in zip(adapters.factors(), adapters.parameters(), strict=True) if p.requires_grad]
         factors = adapters.factors()
@@ -95,11 +95,11 @@ def poison(adapters: Adapters, how: Poison, participants: Tensor) -> None:
     factor = {"flip": -1.0, "scale": how.factor, "noise_text": 1.0}[how.attack]
     clients = [client for client in how.clients if client in participants.tolist()]
     for module in adapters.modules.values():
-        module.B.data[clients] *= factor  # the update is a product, which B alone can turn round
+        module.B.data[clients] *= factor  # the update is the product A B, which B alone can scale
 
 
 def noise_text(texts: list[Tensor], how: Poison | None, *, vocabulary: int, seed: int) -> list[Tensor]:
-    """Return clients' texts (int64 [tokens]), those of clients poisoned with noise being tokens drawn at random."""
+    """Return clients' texts (int64 [tokens]); clients that attack with noise get random tokens."""
     if how is None or how.attack != "noise_text":
         return texts
     result = list(texts)

@@ -1,8 +1,8 @@
-"""What an exchange moves: bytes that each client sends and receives, from peer to peer and by way of a server.
+"""Communication cost of an exchange: bytes that each client sends and receives, from peer to peer and through a server.
 
-Peer to peer, a client asks for the adapters that it averages, and for whatever else its trust is made of. With a server, everybody
-hands in adapter and evidence, the server sets trust and averages, and everybody fetches its own average; trust by validation makes
-clients fetch all adapters besides, because their text stays where it is.
+From peer to peer, a client asks for the adapters that it averages and for the evidence of its trust. With a server, clients upload adapter
+and evidence, the server sets trust and averages, and each client downloads its own average; trust by validation also makes clients
+download all adapters, because their text stays with them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Traffic:
 
 
 def traffic(trust: Tensor, sizes: Sizes, *, evidence: Evidence, whose_a: str, neighbours: Tensor | None = None) -> dict[str, Traffic]:
-    """Return each route's traffic.
+    """Return the traffic of each route.
 
     Args:
         trust: of the clients that take part, [N, N].
@@ -64,6 +64,6 @@ def traffic(trust: Tensor, sizes: Sizes, *, evidence: Evidence, whose_a: str, ne
 
 
 def _of_oneself(trust: Tensor, used: Tensor, seen: Tensor, evidence: Evidence) -> Tensor:
-    """Return whose own adapter a server needs for that client's average, or to compare it with those of others, bool [N]."""
+    """Return the clients whose own adapter a server needs, for their average or to compare it with others, bool [N]."""
     averaged = used.any(1) & (trust.cpu().diagonal() > 0)
     return averaged | seen.any(1) if evidence == "factors" else averaged

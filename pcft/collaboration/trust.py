@@ -1,9 +1,8 @@
-"""Who should learn from whom: pure functions from arrays to an N x N matrix of trust.
+"""Trust: the row-stochastic N x N mixing matrix, by pure functions of the evidence.
 
-Row i says how client i weighs everybody's adapters: rows sum to one. A source makes scores of evidence, a topology says
-which peers count; their names and what they need are declared in `pcft.config.strategies`. Scores of adapters, losses and
-predictions become trust by a softmax over the peers that count; those that are shares already (`local`, `fedavg`,
-`oracle`) are divided by their row's sum.
+Row i holds client i's weights for everybody's adapters. A source turns evidence into scores, a topology says which peers count; their
+names and needs are declared in `pcft.config.strategies`. Scores of adapters, losses and predictions become trust by a softmax over the
+peers that count; those that are shares already (`local`, `fedavg`, `oracle`) are divided by their row's sum.
 
 The variant `reference` follows the paper's code to the letter; `default` is a careful reading of the paper.
 docs/strategies.md gives the differences.
@@ -23,17 +22,17 @@ from pcft.training.evidence import UNSCORED, Predictions
 
 
 def local(shares: Tensor, strategy: Strategy) -> Tensor:
-    """Trust oneself alone."""
+    """Trust only oneself."""
     return torch.eye(len(shares))
 
 
 def fedavg(shares: Tensor, strategy: Strategy) -> Tensor:
-    """Trust everybody alike (McMahan et al., 2017)."""
+    """Trust all clients equally (McMahan et al., 2017)."""
     return torch.ones(len(shares), len(shares))
 
 
 def oracle(shares: Tensor, strategy: Strategy) -> Tensor:
-    """P Pᵀ for the clients' measured category shares P (N x C): how much of their text is of the same kind."""
+    """P Pᵀ for the clients' measured category shares P (N x C): the overlap of their texts' categories."""
     return shares.float() @ shares.float().T
 
 
@@ -70,7 +69,7 @@ def predictions(evidence: Predictions, strategy: Strategy) -> Tensor:
 
 
 def prediction_distance(p: Predictions) -> Tensor:
-    """Mean over positions of the L1 distance between two clients' logits, float [N, N]; zero where neither looks at the other.
+    """Mean over positions of the L1 distance between two clients' logits, float [N, N]; zero where neither is the other's neighbour.
 
     It is taken over the union of the tokens that either kept; one that a client did not keep counts as its `rest`.
     """
@@ -94,7 +93,7 @@ def prediction_distance(p: Predictions) -> Tensor:
 
 
 def full(scores: Tensor, strategy: Strategy) -> Tensor:
-    """Everybody counts."""
+    """All peers count."""
     return torch.ones_like(scores, dtype=torch.bool)
 
 
@@ -123,9 +122,9 @@ def ring(scores: Tensor, strategy: Strategy) -> Tensor:
 
 
 def neighbour_mask(strategy: Strategy, n: int, *, generator: torch.Generator) -> Tensor:
-    """Return whom each of n clients looks at before any score is known, bool [n, n]: oneself always.
+    """Return each of n clients' neighbours, whose evidence it asks for, bool [n, n]; every client is its own neighbour.
 
-    With `candidates` so many others are drawn; a topology whose peers are fixed says who they are; else it is everybody.
+    With `candidates`, so many others are drawn; a topology with fixed peers names them; otherwise all clients are neighbours.
     """
     if TOPOLOGIES[strategy.topology].peers is not None:
         return COUNTS[strategy.topology](torch.zeros(n, n), strategy)
@@ -135,18 +134,18 @@ def neighbour_mask(strategy: Strategy, n: int, *, generator: torch.Generator) ->
     return torch.zeros(n, n, dtype=torch.bool).scatter_(1, order.topk(strategy.looked_at(n), 1, largest=False).indices, True)
 
 
-# A function has the name under which it is declared.
+# Each function has the name under which it is declared.
 SCORES: dict[str, Callable[[Any, Strategy], Tensor]] = {name: globals()[name] for name in SOURCES}
 COUNTS: dict[str, Callable[[Tensor, Strategy], Tensor]] = {name: globals()[name] for name in TOPOLOGIES}
 
 
 def score(evidence: Any, strategy: Strategy, neighbours: Tensor | None = None) -> Tensor:
-    """Return the strategy's scores, float32 [N, N], NaN for peers that a client does not look at.
+    """Return the strategy's scores, float32 [N, N], NaN for peers that are no neighbours.
 
     Args:
         evidence: what the strategy's source asks for: clients' measured category shares [N, C], their stacked factors,
             the losses of j's adapter on i's validation text [N, N], or `Predictions`.
-        neighbours: whom each client looks at, bool [N, N]; everybody, if left out.
+        neighbours: of each client, bool [N, N]; everybody, if left out.
     """
     scores = SCORES[strategy.trust](evidence, strategy)
     return scores if neighbours is None else scores.masked_fill(~neighbours.to(scores.device), UNSCORED)
@@ -178,7 +177,7 @@ def oracle_trust(shares: Tensor, present: Tensor) -> Tensor:
 
 
 def effective_peers(trust: Tensor) -> Tensor:
-    """Return the exponential of each row's entropy: how many clients alike would be as mixed, float32 [N], from 1 to N."""
+    """Return the exponential of each row's entropy, float32 [N]: as many equally trusted clients have the same entropy."""
     return torch.exp(torch.special.entr(trust).sum(1))
 
 

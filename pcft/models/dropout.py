@@ -1,9 +1,9 @@
-"""Dropout whose masks are a hash of who draws them: sequence, place in the model and element.
+"""Keyed dropout: masks are a hash of the sequence, the place in the model and the element.
 
-torch's dropout takes one global generator's numbers in the order of the calls, so a mask would depend on how
+torch's dropout draws from one global generator in the order of the calls, so a mask would depend on how
 many clients share a pass, on micro-batching and on the device. Here each element's random number is
-`hash(key of the sequence, key of the place, index)`: the same sequence gets the same mask in whatever company it
-is computed. On a CPU it is also faster than torch's, which draws one number at a time (benchmarks/kernels.py).
+`hash(key of the sequence, key of the place, index)`: the same sequence gets the same mask whatever is computed
+with it. On a CPU it is also faster than torch's, which draws one number at a time (benchmarks/kernels.py).
 """
 
 from __future__ import annotations

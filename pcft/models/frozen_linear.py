@@ -1,4 +1,4 @@
-"""Products with weights that are never trained."""
+"""Frozen linear maps: products with weights that are never trained."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 class Frozen:
-    """x W + bias, and the way back g Wᵀ, for a weight [in, out] that stays what it is.
+    """x W + bias and the input's gradient g Wᵀ, for a frozen weight [in, out].
 
-    oneDNN, which multiplies bfloat16 matrices on a CPU, lays a weight out anew in each call. Here that is done once for either
-    direction (benchmarks/kernels.py), which takes twice the weight's memory; the weight itself need not be kept.
+    oneDNN, which multiplies bfloat16 matrices on a CPU, reorders a weight in each call. Here that is done once per direction
+    (benchmarks/kernels.py), which takes twice the weight's memory; the weight itself need not be kept.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:

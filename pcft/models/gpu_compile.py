@@ -1,7 +1,7 @@
-"""Elementwise work that torch's compiler makes into one kernel on a GPU.
+"""Compilation of elementwise functions into one kernel on a GPU.
 
-There, operations one by one read and write the whole of their tensors each; on a CPU they are given pieces that stay in the cache
-instead, and need no compiler.
+On a GPU, each operation would read and write whole tensors; on a CPU, operations get pieces that stay in the cache instead, and
+need no compiler.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Stacked low-rank adapters: one forward pass of a shared, frozen model serves every client.
+"""Stacked LoRA adapters: one forward pass of a shared, frozen model for all clients.
 
 For a frozen weight W, client i computes W x + (alpha / r) B_i A_i x (paper, section 2; Hu et al., 2021). The
-factors of all N clients lie in two stacked tensors a module, so that what would be N models is one model and two
+factors of all N clients lie in two stacked tensors per module, so that N models become one model and two
 batched products (pcft/models/stacked_linear.py).
 """
 
@@ -22,6 +22,16 @@ from pcft.models.dropout import Dropout, Noise
 from pcft.models.stacked_linear import SharedInput, StackedLinear, by_input
 
 Initial = Literal["shared", "own", "reference"]
+
+
+def _linear_modules(model: nn.Module, targets: Sequence[str] | None) -> dict[str, nn.Linear | Conv1D]:
+    """Return the linear modules whose names end in one of `targets`, by name; all of them for None."""
+    linear = {name: m for name, m in model.named_modules() if isinstance(m, (nn.Linear, Conv1D))}
+    known = sorted({name.rpartition(".")[2] for name in linear})
+    for target in targets or ():
+        if target not in known:
+            raise PcftError(f"adapters.targets: the model has no linear module named '{target}'; it has {', '.join(known)}")
+    return {name: m for name, m in linear.items() if targets is None or name.rpartition(".")[2] in targets}
 
 
 class Adapters:
@@ -59,12 +69,7 @@ class Adapters:
         self.modules: dict[str, StackedLinear] = {}
         self.groups: list[SharedInput] = []
         model.requires_grad_(False)
-        linear = {name: m for name, m in model.named_modules() if isinstance(m, (nn.Linear, Conv1D))}
-        known = sorted({name.rpartition(".")[2] for name in linear})
-        for target in targets or ():
-            if target not in known:
-                raise PcftError(f"adapters.targets: the model has no linear module named '{target}'; it has {', '.join(known)}")
-        linear = {name: m for name, m in linear.items() if targets is None or name.rpartition(".")[2] in targets}
+        linear = _linear_modules(model, targets)
         groups = by_input(model, list(linear.values()))
         for name, base in linear.items():
             parent, _, leaf = name.rpartition(".")
@@ -76,7 +81,7 @@ class Adapters:
                 getattr(module, side).requires_grad_(side in trained)
         names = list(linear)
         for group in groups:
-            members, bases = [self.modules[names[i]] for i in group], [linear.pop(names[i]) for i in group]  # let go one by one
+            members, bases = [self.modules[names[i]] for i in group], [linear.pop(names[i]) for i in group]  # freed one by one
             self.groups.append(SharedInput(members, bases, self.scale, Dropout(dropout, noise, names[group[0]])))
 
     @contextmanager

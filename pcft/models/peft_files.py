@@ -1,4 +1,4 @@
-"""One client's adapter as a folder that `peft.PeftModel.from_pretrained` loads onto the base model."""
+"""PEFT files: one client's adapter as a folder that `peft.PeftModel.from_pretrained` loads onto the base model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Root-mean-square normalisation with a frozen weight, in place of the modules that models of `transformers` bring."""
+"""RMS normalisation with a frozen weight, in place of the modules of `transformers`."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def weight_of(base: nn.Linear | Conv1D) -> Tensor:
 
 
 class StackedLinear(nn.Module):
-    """What takes a linear module's place: N clients' factors, `A` [N, in, r] and `B` [N, r, out], and a share in the common work."""
+    """Replacement of a linear module: N clients' factors, `A` [N, in, r] and `B` [N, r, out]; `SharedInput` does the products."""
 
     def __init__(self, base: nn.Linear | Conv1D, clients: int, rank: int) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class StackedLinear(nn.Module):
 
 
 class SharedInput:
-    """The work of modules that take the same input, such as q, k and v, done at once when the first of them is called.
+    """Products of modules that take the same input, such as q, k and v, computed at once when the first of them is called.
 
     One product with their weights side by side, one with their A, one dropout mask for all of them (as if they were one module,
     which they are in other models), and one gradient for the input.
@@ -58,7 +58,7 @@ class SharedInput:
         self.forget()
 
     def forget(self) -> None:
-        """Let go of what has been computed."""
+        """Drop the cached outputs."""
         self._x: Tensor | None = None
         self._outputs: dict[StackedLinear, Tensor] = {}  # of members that have not yet been called on `_x`
 

@@ -1,4 +1,4 @@
-"""What a run costs: tokens forwarded, bytes exchanged, seconds of each phase, memory."""
+"""Cost ledger of a run: tokens forwarded, bytes exchanged, seconds of each phase, memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIBRARIES = ("torch", "transformers", "safetensors", "pyarrow", "numpy")
 
 
 class Ledger:
-    """Counts of one job; tokens and bytes are exact, seconds are the wall clock's."""
+    """Costs of one job; tokens and bytes are exact, seconds are wall-clock time."""
 
     def __init__(self) -> None:
         self.tokens: Counter[str] = Counter()  # all clients together, by "train", "evaluate", "trust"

@@ -28,7 +28,7 @@ def made_with(run: Run, seed: int, model: Path, corpus: Path, *, warmup: Path | 
 
 
 def verify_start(warmup: Path, run: Run, made: Mapping[str, Any]) -> None:
-    """Check that a warm-up is whole, and that a run, made with `made`, may go on from it.
+    """Check that a warm-up is whole, and that a run, made with `made`, may start from it.
 
     Raises:
         PcftError: a file is missing or damaged, or the warm-up was made with something else.

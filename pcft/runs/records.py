@@ -115,17 +115,17 @@ class Records:
         return {name: float(told[name][outcome.present].mean()) for name in SUMMARY}
 
     def add_cross_losses(self, losses: Tensor) -> None:
-        """Add the loss of the first clients' adapters on each other's test text, [n, n] with a row a text."""
+        """Add the loss of the first clients' adapters on each other's test text, [n, n], one row per text."""
         client, peer = (numbers.flatten() for numbers in torch.meshgrid(*[torch.arange(len(losses))] * 2, indexing="ij"))
         loss = losses.flatten()
         self._add("cross", len(loss), {**self.labels, "client": client, "peer": peer, "loss": loss, "perplexity": loss.exp()})
 
     def write_metrics(self, folder: Path) -> None:
-        """Write metrics.parquet: a row a client, split and evaluation."""
+        """Write metrics.parquet: one row per client, split and evaluation."""
         self._write("metrics", folder)
 
     def write_collaboration(self, folder: Path) -> None:
-        """Write trust.parquet (a row a pair of clients and exchange), exchanges.parquet (client and exchange), cross.parquet (pair)."""
+        """Write trust.parquet (a row per exchange and pair of clients), exchanges.parquet (per client) and cross.parquet (per pair)."""
         for name in ("trust", "exchanges", "cross"):
             self._write(name, folder)
 

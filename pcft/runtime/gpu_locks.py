@@ -1,6 +1,6 @@
-"""A GPU for each training job of a machine: locks, which the kernel releases however a job ends.
+"""GPU locks: one GPU per training job of a machine; the kernel releases a lock however the job ends.
 
-Standard library only, and before torch is asked for devices, for it looks at CUDA_VISIBLE_DEVICES once.
+Standard library only, and before torch is asked for devices, which reads CUDA_VISIBLE_DEVICES only once.
 """
 
 from __future__ import annotations

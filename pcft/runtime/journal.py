@@ -1,6 +1,6 @@
-"""What a training job does, a line of JSON an event, for those who look on from outside: `pcft status` and trackers.
+"""Journal of a training job: one line of JSON per event, read by `pcft status` and by trackers.
 
-Standard library only, so that looking on is quick. Lines are added by opening the file, writing and closing it: on a shared file system
+Standard library only, so that reading is quick. Lines are added by opening the file, writing and closing it: on a shared file system
 other machines see what was written once the file is closed.
 """
 
@@ -23,9 +23,9 @@ EVERY = 2.0  # least seconds between two writes, unless something rarer than an 
 
 
 class Journal:
-    """The journal of a job's folder; as a context it notes who is at work and how the work ended.
+    """Journal in a job's folder; as a context manager it notes which process works and how the work ended.
 
-    A disk that takes no more ends the journal with a line in the log, and not the job.
+    A full disk ends the journal with a line in the log, and not the job.
 
     Attributes:
         resumed: whether this call resumes from a checkpoint, so that the lines of earlier calls stay.
@@ -45,7 +45,7 @@ class Journal:
         self.write("end", how=how, because=None if error is None else first_line(error))
 
     def begin(self, **about: Any) -> None:
-        """Note the task of this call: `iteration` and `stop`, `tokens` of an iteration, and what it is work `of`.
+        """Note the task of this call: `iteration` and `stop`, `tokens` of an iteration, and `of` which run it is (its identity).
 
         Lines of earlier calls are removed, unless this one resumes where they ended.
         """
@@ -54,7 +54,7 @@ class Journal:
         self.write("begin", **about)
 
     def write(self, event: str, **content: Any) -> None:
-        """Note an event, which has the time that it is now."""
+        """Note an event, with the present time."""
         line = json.dumps({"event": event, "time": round(time.time(), 3), **content})
         if event == "start":
             self._start = line
@@ -78,7 +78,10 @@ class Journal:
                 f.write("\n" * torn + "".join(f"{line}\n" for line in lines))
         except OSError as error:
             self._broken = True
-            print(f"{self.path}: {error.strerror}; the work goes on, but nobody can see how far it is", flush=True)
+            print(
+                f"{self.path}: {error.strerror}; the job continues without a journal, so that `pcft status` cannot show its progress",
+                flush=True,
+            )
 
 
 def read(folder: Path) -> list[dict[str, Any]]:

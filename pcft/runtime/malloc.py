@@ -1,4 +1,4 @@
-"""How memory is taken from the operating system."""
+"""Memory allocation: settings of glibc's malloc."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a job is: a bar in a terminal, lines in a log."""
+"""Progress of a job: a bar in a terminal, lines in a log."""
 
 from __future__ import annotations
 

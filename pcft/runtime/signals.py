@@ -49,7 +49,7 @@ def _stop() -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Mark work that may be cut short anywhere, since nothing follows from it until it is done.
+    """Mark work that may be cut short anywhere, because it changes nothing until it is done.
 
     Raises:
         Interrupted: a signal came, during the block or before it.

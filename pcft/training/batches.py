@@ -1,4 +1,4 @@
-"""Windows of text: random ones to train on, all of a fixed grid to evaluate on."""
+"""Batches: random windows of text to train on, and a fixed grid of windows to evaluate on."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ POSITIONS = 128  # whose logits are compared at once, of all clients together
 
 @dataclass(frozen=True)
 class Scores:
-    """One number a client, each a mean over its counted tokens: float64 [clients], `tokens` int64.
+    """One number per client, each a mean over its counted tokens: float64 [clients], `tokens` int64.
 
     Attributes:
         loss: nats per token.
@@ -100,7 +100,7 @@ def cross_table(
 ) -> tuple[Tensor, Tensor]:
     """Return `cross_losses` of all with all, and the tokens of each text that were read for it, int64 [n].
 
-    Adapters that are the same bit for bit, as where all trust alike in the last exchange, are read once; `own` losses, float64 [n],
+    Adapters that are equal bit for bit, as after an exchange in which all clients trust alike, are read once; `own` losses, float64 [n],
     are not measured again.
     """
     first = _first_alike(adapters, participants)
@@ -139,7 +139,7 @@ def predict(
     Args:
         text: a grid over a single text.
         kept: how many logits of a position are kept.
-        last_only: look at each window's last position alone.
+        last_only: compare only each window's last position.
         log_probabilities: normalise the logits, and let what is not kept share the rest of the mass evenly;
             otherwise raw logits, what is not kept counting as 0.
         tokens_per_pass: bounds memory; it does not change results beyond rounding.

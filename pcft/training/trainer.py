@@ -1,4 +1,4 @@
-"""One iteration of local training for all clients at once."""
+"""Local training: one iteration for all clients at once."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Trainer:
         return losses
 
     def require_finite_adapters(self, iteration: int) -> None:
-        """Raise DivergedError if the step of `iteration` left factors that are not finite, before others take them over."""
+        """Raise DivergedError if the step of `iteration` left factors that are not finite, before peers average them."""
         largest = torch.stack([factor.flatten(1).abs().amax(1) for factor in self.adapters.factors().values()]).amax(0).cpu()
         require_finite(largest, self.losses, "adapter's largest factor", iteration)
 
@@ -131,7 +131,7 @@ class Trainer:
 
 
 def require_finite(values: Tensor, before: Tensor | None, what: str, iteration: int) -> None:
-    """Raise DivergedError unless `values`, one a client, are finite; `before` holds the losses before them, if there are any."""
+    """Raise DivergedError unless `values`, one per client, are finite; `before` holds the losses before them, if there are any."""
     if values.isfinite().all():
         return
     client = int((~values.isfinite()).nonzero()[0])

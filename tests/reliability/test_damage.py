@@ -95,7 +95,7 @@ def test_all_is_well(results: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_nothing_is_there(folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Which is not to be taken for all being well."""
     assert main(["verify", f"--results={tmp_path / folder}"]) == 2
-    assert "no manifest lies in it; give a folder of results" in capsys.readouterr().err
+    assert "holds no manifest; give a folder of results" in capsys.readouterr().err
 
 
 @each_damage

@@ -79,7 +79,7 @@ def test_a_disk_that_takes_no_more_ends_the_journal_only(tmp_path: Path, capsys:
     (tmp_path / journal.NAME).mkdir()
     with Journal(tmp_path) as kept:
         kept.begin(iteration=0, stop=2, tokens=10, of="this")
-    assert capsys.readouterr().out.count("the work goes on, but nobody can see how far it is") == 1
+    assert capsys.readouterr().out.count("the job continues without a journal") == 1
 
 
 def test_no_journal(tmp_path: Path) -> None:
