@@ -22,7 +22,7 @@ paper: $(VENV)/.run ## put all of these into results/paper.pdf as well (needs pd
 test: $(VENV)/.dev ## install, then run the fast tests
 	$(PYTEST)
 
-test-all: $(VENV)/.dev ## run all tests but those on Slurm: also those that run Snakemake, the packaged model, and a browser or GPU where there is one
+test-all: $(VENV)/.dev ## run all tests except those on Slurm (tiers and times: tests/README.md)
 	$(PYTEST) -m "not slurm"
 
 test-slurm: $(VENV)/.dev ## install and start a Slurm cluster (root on Debian), and run the tests that need one; about ten minutes
@@ -33,7 +33,7 @@ cluster: $(VENV)/.dev ## run the default experiment on that cluster, in results/
 	snakemake --profile slurm; status=$$?; tests/slurm/cluster.sh stop; exit $$status
 
 reliability: $(VENV)/.dev ## inject the faults of docs/reliability.md and count what survived; takes a quarter of an hour
-	$(PYTEST) -m "" tests/reliability tests/unit/downloads/test_hub.py
+	$(PYTEST) -m reliability
 
 lint: $(VENV)/.dev ## check format, style, types and workflow
 	ruff format --check .

@@ -26,6 +26,26 @@ if TYPE_CHECKING:
 torch.set_num_threads(1)  # tiny models gain nothing from more, and a busy machine loses much
 
 
+pytest_plugins = ["tests.support.pretended_gpus"]
+TIERS = {  # folder of tests -> its marker; folders that are not named hold fast tests
+    "slow": "slow",
+    "reliability": "reliability",
+    "workflow": "workflow",
+    "browser": "browser",
+    "e2e": "real",
+    "gpu": "gpu",
+    "slurm": "slurm",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test the marker of its tier, by its folder."""
+    for item in items:
+        tier = item.path.relative_to(Path(__file__).parent).parts[0]
+        if tier in TIERS:
+            item.add_marker(TIERS[tier])
+
+
 @pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
     """Training stages listen to signals; give them back after each test."""

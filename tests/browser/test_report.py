@@ -15,8 +15,6 @@ from pcft.config.figures import NAMES as FIGURES
 from tests.support.browser import complaints, opened, requests
 from tests.support.workspace import Workspace
 
-pytestmark = pytest.mark.browser
-
 CATEGORIES = ["1 Results", "2 Trust", "3 Costs", "5 Corpora"]
 HREFS = "return Array.from(document.querySelectorAll('a[href]'), a => a.href)"
 CAPTIONS = """return Object.values(results).map(result => {

@@ -9,9 +9,6 @@ import difflib
 import io
 import re
 import shlex
-import shutil
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +16,6 @@ from typing import Any
 
 import pytest
 import yaml
-from markdown_it import MarkdownIt
 
 from pcft.__main__ import _parser
 from pcft.artifacts import manifests
@@ -30,36 +26,9 @@ from pcft.config.schema import Config
 from pcft.config.strategies import SOURCES
 from pcft.config.validation.load import load
 from pcft.errors import PcftError
-from tests.support.pages import PAGES, ROOT, TOOLS, Block, blocks, inline
-from tests.support.tiny import WORDS, sentences
-from tests.support.workspace import Workspace
-from tests.workflow.test_reruns import EDITS
-
-BLOCKS = blocks()
-OURS = [block for block in BLOCKS if block.by is None]
-COMMANDS = [(str(block), line) for block in OURS if block.kind == "shell" for line in block.lines]
-COMMANDS += [(page, code) for page, code in inline() if code.split()[:1] and code.split()[0] in TOOLS]
-UNTRIED = {  # commands within a text that are no whole commands, or not ours
-    "snakemake": "a name",
-    "pcft": "a name",
-    "python": "a name",
-    "python src/main.py … --trust T --dataset D --seed S": "the paper's code",
-    "python src/gen_dataset.py --dataset NAME": "the paper's code",
-    "python ./src/gen_dataset.py <dataset_name>": "the paper's code",
-    "snakemake --cores all TARGET": "a pattern",
-    "snakemake --cores all results/runs/D/T/seed=S/manifest.json --configfile config/paper.yaml": "a pattern",
-    "snakemake --cores all results/runs/.../metrics.parquet": "a pattern",
-    "snakemake --sdm conda": "conda is not there",
-    "snakemake --unlock": "has no dry run",
-}
-WORKFLOW = {line: re.sub(r" -n\b| --cores \w+", "", line) for _, line in COMMANDS if line.split()[0] == "snakemake" and line not in UNTRIED}
-STEPS = sorted({line for _, line in COMMANDS if line.split()[0] != "snakemake" and line not in UNTRIED})
-
-
-def shown_after(line: str) -> list[str]:
-    """Return the lines that a page shows as printed by a command, if it does."""
-    shown = [block.output for block in OURS if block.kind == "shell" and block.lines[-1] == line and block.output]
-    return shown[0].splitlines() if shown else []
+from tests.support.commands import BLOCKS, COMMANDS, OURS, STEPS, UNTRIED, WORKFLOW, shown_after
+from tests.support.edits import EDITS
+from tests.support.pages import ROOT, Block, inline
 
 
 def test_nothing_is_skipped() -> None:
@@ -73,41 +42,6 @@ def test_nothing_is_skipped() -> None:
             assert Path(block.page).name in (ROOT / str(block.by)).read_text(), f"{block}: {block.by} does not mention the page"
     assert set(UNTRIED) <= {line for _, line in COMMANDS}, "listed as not tried, but on no page"
     assert len(WORKFLOW) + len(STEPS) + len(UNTRIED) == len({line for _, line in COMMANDS})
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory, model_folders: dict[str, Path]) -> Workspace:
-    """The checkout with the configuration files, models and texts that the pages speak of."""
-    texts = tmp_path_factory.mktemp("texts") / "texts"
-    for category, language in zip(WORDS, ("de", "fr", "it"), strict=True):
-        (texts / language).mkdir(parents=True)
-        (texts / language / "a.txt").write_text("\n".join(sentences(category, 3)))
-    workspace = Workspace.create(tmp_path_factory.mktemp("pages") / "w", {}, model=model_folders["llama"], texts=texts)
-    for name, place in (("texts", "letters"), ("tiny", "model")):
-        (workspace.folder / name).rename(workspace.folder / place)
-    shutil.copytree(ROOT / "config", workspace.folder / "config")
-    shutil.copy(ROOT / "config.yaml", workspace.folder / "config.yaml")
-    (letters,) = (block.content for block in BLOCKS if block.page == "docs/corpora.md" and block.by)
-    (workspace.folder / "letters.yaml").write_text(letters)
-    (workspace.folder / "mine.yaml").write_text(letters.replace("model: mine", "model: mine, seeds: [1, 2]"))
-    return workspace
-
-
-@pytest.mark.workflow
-@pytest.mark.parametrize("line", sorted({dry: line for line, dry in WORKFLOW.items()}.values()))  # one of those with the same dry run
-def test_a_command_of_the_workflow(written: Workspace, tmp_path: Path, line: str) -> None:
-    """As a dry run; in a folder of its own, since the settings of what would run are written there."""
-    workspace = written.copy(tmp_path / "w")
-    arguments = shlex.split(line, comments=True)[1:]
-    environment = workspace.call()["env"]
-    command = [sys.executable, "-m", "snakemake", *(() if "-n" in arguments else ("-n",)), *arguments]
-    done = subprocess.run(command, check=False, cwd=workspace.folder, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    if "runs=finished" not in line:  # nothing is finished there
-        assert "This was a dry-run" in done.stdout + done.stderr
-    printed = [text.rstrip() for text in (done.stdout + done.stderr).splitlines()]
-    expected = shown_after(line)
-    assert any(printed[i : i + len(expected)] == expected for i in range(len(printed))), done.stdout + done.stderr
 
 
 def exists(tool: str, arguments: list[str]) -> bool:
@@ -270,21 +204,3 @@ def test_each_row_of_what_runs_again_is_tested() -> None:
         r"^\| .+ \| (?:settings|code|content|list of runs|set of files|not there|not among settings) \| `(.+)` \|$", page, re.MULTILINE
     )
     assert sorted(rows) == sorted(name for name, _, _ in EDITS)
-
-
-@pytest.mark.slow
-def test_the_site(tmp_path: Path) -> None:
-    """Without a warning; code blocks, lists and tables are what they are in the repository's browser; nothing is from elsewhere."""
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
-    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    outside = {"README.md": "index", "CONTRIBUTING.md": "contributing", "CHANGELOG.md": "changelog", "results/README.md": "results-folder"}
-    for page in PAGES:
-        name = page.relative_to(ROOT).as_posix()
-        html = (tmp_path / f"{outside.get(name, page.stem)}.html").read_text()
-        article = html.split("<article")[1].split("</article>")[0]
-        tokens = [token.type for token in MarkdownIt("gfm-like", {"linkify": False}).parse(page.read_text())]
-        for tag, kinds in (("pre", ("fence", "code_block")), ("li", ("list_item_open",)), ("table", ("table_open",))):
-            expected = sum(map(tokens.count, kinds))
-            assert len(re.findall(rf"<{tag}[ >]", article)) == expected, f"{name}: a <{tag}> is none in the site, or one too many"
-        assert not re.search(r"<(?:script|img|link rel=\"?(?:stylesheet|preconnect))[^>]*(?:src|href)=\"?https?:", html), name

@@ -31,8 +31,6 @@ from pcft.models import convert
 from pcft.workflow.jobs.model import ModelJob
 from tests.support.workspace import ROOT, Workspace
 
-pytestmark = pytest.mark.real
-
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
 OFFLINE = yaml.safe_load((ROOT / "config/offline.yaml").read_text())
 MODEL, WHEELS = "smollm2-135m", ("smollm2", "wiki-summaries", "bbc-news")

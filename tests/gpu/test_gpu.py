@@ -18,7 +18,7 @@ from pcft.runs.stages import finetune, warmup
 from pcft.workflow.jobs.run import Run
 from tests.support.tiny import random_corpus
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 RUN = Run(
     experiment="e",

@@ -87,7 +87,6 @@ sys.exit(__main__.main(sys.argv[1:]))
 """
 
 
-@pytest.mark.slow
 def test_memory_runs_out(job: Job, tmp_path: Path) -> None:
     """A real allocation that fails; with the setting that the message names, halved often enough, the job works."""
     large = dataclasses.replace(job.run.training, batch_size=4000, iterations=1)

@@ -18,8 +18,6 @@ from pcft.workflow.jobs.corpus import CorpusJob
 from tests.support.faults import experiment, write_settings
 from tests.support.tiny import CPU, RUN, WORDS, random_corpus
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:

@@ -31,8 +31,6 @@ from tests.support.refusals import holder, places, tried
 from tests.support.tiny import TINY, attach, random_corpus
 from tests.support.workspace import ROOT
 
-pytestmark = pytest.mark.slow
-
 Tally = Callable[..., None]
 HANGS = timedelta(seconds=20)
 HOSTILE = ["", " ", ".", "..", "../../etc/passwd", "/", "a/b", "$(id)", "`id`", "a;b", "-rf", "~", "{x}", "%s", "\0", "\n", "é", "𝕏", "nan"]

@@ -145,7 +145,6 @@ def test_paths_that_would_be_more(
     tally("hostile inputs, each without effect")
 
 
-@pytest.mark.workflow
 @pytest.mark.parametrize("tag", ["!!python/object/apply:os.system ['touch owned']", "!!python/name:os.system", "!include /etc/passwd"])
 def test_tags_in_a_config_file(workspace: Workspace, tag: str, tally: Tally) -> None:
     text = (workspace.folder / "config.yaml").read_text()
@@ -158,7 +157,6 @@ def test_tags_in_a_config_file(workspace: Workspace, tag: str, tally: Tally) -> 
     tally("hostile inputs, each without effect")
 
 
-@pytest.mark.workflow
 def test_texts_with_meaning_to_a_shell_or_a_browser(done: Workspace, workspace: Workspace, tally: Tally) -> None:
     """Paths, licences and fields are the user's to choose: they are taken as they are, and mean nothing."""
     script, command = "<script>alert('owned')</script>", "$(touch owned); `touch owned` & "

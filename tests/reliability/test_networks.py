@@ -17,8 +17,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.slow
-
 NAME = "tiny_text-1.0-py3-none-any.whl"
 
 

@@ -194,7 +194,6 @@ def command(job: Job, folder: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "pcft", kind, *options, "--threads=1", "--tokens-per-pass=64", "--checkpoint-minutes=0", *more]
 
 
-@pytest.mark.slow
 def test_killed_at_twenty_random_moments(job: Job, tmp_path: Path, tally: Callable[..., None]) -> None:
     """By SIGKILL, between the first word of a run and its end."""
     longer = dataclasses.replace(RUN, training=dataclasses.replace(RUN.training, iterations=60))
@@ -237,7 +236,6 @@ def loaded(call: list[str]) -> Iterator[tuple[subprocess.Popen[str], Callable[[]
         yield process, process.stdout.read
 
 
-@pytest.mark.slow
 def test_asked_to_stop(job: Job, tmp_path: Path) -> None:
     """By SIGTERM, in the midst of training: there is a checkpoint within ten seconds, and the exit says what happened."""
     longer = dataclasses.replace(RUN, training=dataclasses.replace(RUN.training, iterations=10**5), exchange=Exchange(warmup=10**4))

@@ -21,8 +21,6 @@ from tests.support.faults import cut, flip
 from tests.support.tiny import TINY
 from tests.support.workspace import Workspace
 
-pytestmark = pytest.mark.workflow
-
 Tally = Callable[..., None]
 UNEQUAL = re.compile(r".*/(cost\.json|journal\.jsonl)|report\.html|overview\.html|tables/costs-.*|figures/time-.*")  # they tell times
 MAIN = "results/runs/main/warmup/settings.json"

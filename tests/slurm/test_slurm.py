@@ -21,8 +21,6 @@ from tests.slurm.conftest import SLOW, Cluster, GpuWatch, on_slurm, said, starte
 from tests.support.tiny import TINY
 from tests.support.workspace import ROOT, Workspace
 
-pytestmark = pytest.mark.slurm
-
 Tally = Callable[..., None]
 RUN = "results/runs/main/fedavg/seed=1"
 COMPUTE = {"device": "auto", "warmup_threads": 1}

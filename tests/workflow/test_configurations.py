@@ -20,8 +20,6 @@ from tests.support.tiny import TINY, sentences
 from tests.support.workspace import ROOT, Workspace
 from tests.unit.downloads.test_hub import REVISION, parquet
 
-pytestmark = pytest.mark.workflow
-
 PAPER = yaml.safe_load((ROOT / "config/paper.yaml").read_text())
 SMALL = {"train": 400, "validation": 60, "test": 60, "reference": 60}
 GRID = [f"{corpus}-{mixture}" for corpus in ("ag-news", "wikipedia", "code") for mixture in ("mixed", "specific")]

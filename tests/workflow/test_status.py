@@ -21,8 +21,6 @@ from tests.reliability.test_workflows import children, running, wait_for
 from tests.support.tiny import TINY
 from tests.support.workspace import Workspace
 
-pytestmark = pytest.mark.workflow
-
 
 @pytest.fixture
 def fresh(done: Workspace, tmp_path: Path) -> Workspace:

@@ -25,8 +25,6 @@ from pcft.runtime import journal
 from tests.reliability.test_workflows import children, made, running, wait_for, words
 from tests.support.workspace import ROOT, Workspace
 
-pytestmark = pytest.mark.workflow
-
 BUCKET, PREFIX = "my-bucket", "pcft/results/"
 PAGE = (ROOT / "docs/storage.md").read_text()
 COPIES = f".snakemake/storage/s3/{BUCKET}/{PREFIX}"

@@ -6,14 +6,11 @@ import json
 
 import pandas as pd
 import pyarrow.parquet as pq
-import pytest
 
 from pcft.config.figures import NAMES as FIGURES
+from tests.support.edits import ACROSS, EACH
 from tests.support.tex import needs_tex
 from tests.support.workspace import Workspace, changed
-from tests.workflow.test_reruns import ACROSS, EACH
-
-pytestmark = pytest.mark.workflow
 
 
 def test_contract(done: Workspace) -> None:

