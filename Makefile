@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 PYTEST := python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint envs/constraints.txt
 
-.PHONY: help figures paper test test-all test-slurm cluster reliability lint format docs benchmark clean
+.PHONY: help figures paper test test-costly test-all test-slurm cluster reliability lint format docs benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -22,8 +22,10 @@ paper: $(VENV)/.run ## put all of these into results/paper.pdf as well (needs pd
 test: $(VENV)/.dev ## install, then run the fast tests
 	$(PYTEST)
 
-test-all: $(VENV)/.dev ## run all tests except those on Slurm (tiers and times: tests/README.md)
-	$(PYTEST) -m "not slurm"
+test-costly: $(VENV)/.dev ## run the costlier tiers: also those with Snakemake, injected faults, the packaged model, a browser or a GPU
+	$(PYTEST) -m "slow or reliability or workflow or real or browser or gpu"
+
+test-all: test test-costly ## run all tests except those on Slurm (tiers and times: tests/README.md)
 
 test-slurm: $(VENV)/.dev ## install and start a Slurm cluster (root on Debian), and run the tests that need one; about ten minutes
 	python -m pytest -m slurm
