@@ -19,7 +19,7 @@ from pcft import __version__
 from pcft.workflow.code_hash import code_of
 from tests.support.workspace import ROOT, Workspace
 
-MODULES = {str(path.relative_to(ROOT)) for path in (ROOT / "pcft").rglob("*.py")}
+MODULES = {str(path.relative_to(ROOT)) for pattern in ("*.py", "*.j2") for path in (ROOT / "pcft").rglob(pattern)}
 BUILT_FROM = ("pyproject.toml", "README.md", "LICENSE", "pcft")
 
 
@@ -46,6 +46,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_no_module_is_forgotten(wheel: Path) -> None:
+    """Nor the template of the PDF."""
     names = zipfile.ZipFile(wheel).namelist()
     assert {name for name in names if ".dist-info/" not in name} == MODULES
     assert any(name.endswith("licenses/LICENSE") for name in names)
