@@ -39,7 +39,6 @@ localrules:
     overview,
     ranking,
     figure,
-    sweep,
     comparison,
     report,
     paper,

@@ -37,8 +37,7 @@ from pcft.config.figures import Figures
 from pcft.config.strategies import Strategy
 from pcft.models.backbone import load
 from pcft.models.lora import Adapters
-from pcft.reporting.figures.build import style
-from pcft.reporting.figures.style import COLOURS, OTHERS
+from pcft.reporting.figures.style import COLOURS, OTHERS, rc_params
 from pcft.runs.cost_ledger import Ledger
 from pcft.runtime.malloc import keep_freed_memory
 from pcft.training.batches import Grid, grid
@@ -119,7 +118,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
     """Draw time a client, and memory, by the number of clients."""
     look = Figures(width=6.75)
     numbers = [point.clients for point in points]
-    with plt.rc_context(style(look)):  # type: ignore[arg-type]  # the stubs want literal keys
+    with plt.rc_context(rc_params(look)):  # type: ignore[arg-type]  # the stubs want literal keys
         figure, (left, right) = plt.subplots(1, 2, figsize=(look.width, look.width * 0.38))
         for work, (colour, marker) in LOOKS.items():
             there = [point for point in points if work in point.times]

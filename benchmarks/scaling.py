@@ -26,8 +26,7 @@ import torch
 from benchmarks.common import alone, highest, in_turn, show, summary, write_model
 from benchmarks.training import CASES, Case, matrix_product, stacked
 from pcft.config.figures import Figures
-from pcft.reporting.figures.build import style
-from pcft.reporting.figures.style import COLOURS
+from pcft.reporting.figures.style import COLOURS, rc_params
 
 CPU = torch.device("cpu")
 PRODUCTS = 20
@@ -93,7 +92,7 @@ def report(point: Point) -> None:
 def draw(found: dict[Case, Point], models: Sequence[str], path: Path) -> None:
     """Draw time a token and memory along each axis."""
     look = Figures(width=6.75)
-    with plt.rc_context(style(look)):  # type: ignore[arg-type]  # the stubs want literal keys
+    with plt.rc_context(rc_params(look)):  # type: ignore[arg-type]  # the stubs want literal keys
         figure, axes = plt.subplots(2, len(AXES), sharex="col", sharey="row", figsize=(look.width, look.width * 0.5))
         for model in models:
             label, colour, marker = LOOKS[model]

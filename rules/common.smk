@@ -1,16 +1,16 @@
 # The settings, and small functions of wildcards. Everything that can be tested without Snakemake lives in the package.
 import re
-from dataclasses import asdict
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+import pcft
 from pcft.artifacts.paths import MODEL_FILES, WARMUPS
-from pcft.config.figures import NAMES, STUDIES
+from pcft.config.figure_registry import FIGURES, OF_CORPUS, OF_EXPERIMENT, STUDIES
 from pcft.config.validation.load import load
 from pcft.errors import PcftError
 from pcft.monitoring import experiment_tracking
-from pcft.workflow import local_files, outputs, plan
+from pcft.workflow import captions, local_files, outputs, plan
 from pcft.workflow import resources as requests
 from pcft.workflow.code_hash import code_of
 
@@ -21,6 +21,7 @@ def beneath(path):
 
 
 CAPTIONS = beneath(Path(workflow.basedir, "rules/captions"))
+PAPER_TEMPLATE = beneath(Path(pcft.__file__).parent / "reporting/paper.tex.j2")
 
 source = ", ".join(Path(file).name for file in workflow.configfiles) or "--config"
 
@@ -69,12 +70,16 @@ TRAINING = {
 }
 
 
+# Resources of the steps that make tables, figures, the report and the PDF.
+LIGHT = {"gpu": 0, "mem_mb": growing(1000), "runtime": growing(10)}
+
+
 # Of each experiment: the runs that tables and figures are of, and those that they are to name as missing.
 COUNTED = {experiment: plan.counted(settings, experiment, RESULTS) for experiment in settings.experiments}
 WITH_RUNS = [experiment for experiment, (found, _) in COUNTED.items() if found]
 
-# Of each figure over experiments, and of the table over all of them: what it is made of.
-COMPARISONS = {name: outputs.comparison_job(settings, about, COUNTED.get) for name, about in outputs.comparisons(settings).items()}
+# Settings of the figures over experiments and of the table over all of them; all tables and figures.
+COMPARISONS = {name: outputs.comparison_job(settings, name, COUNTED.get) for name in outputs.comparisons(settings)}
 RANKING = outputs.ranking_job(settings, COUNTED.get) if outputs.has_ranking(settings) else None
 ITEMS = outputs.items(settings, plan.corpora(settings), COUNTED.get)
 
@@ -90,8 +95,7 @@ wildcard_constraints:
     experiment=any_of(settings.experiments),
     strategy=any_of(settings.all_strategies()),
     warmup=any_of(WARMUPS.values()),
-    figure=any_of(NAMES + STUDIES),
-    sweep=any_of(settings.sweeps),
+    figure=any_of(OF_EXPERIMENT + STUDIES),
     comparison=any_of(COMPARISONS),
     seed=r"\d+",
 
@@ -133,36 +137,59 @@ def missing_of(experiment):
     return [folder.removeprefix(f"runs/{experiment}/") for folder in COUNTED[experiment][1]]
 
 
-def runs_of_sweep(sweep, file):
-    """List `file` of every run of every experiment of a sweep."""
-    return [path for experiment in settings.sweeps[sweep].points.values() for path in runs_of(experiment, file)]
-
-
 def settings_of_runs(experiment):
     """List the settings of the runs of an experiment that count, which those who read a run compare with it."""
     folders = dict.fromkeys(str(Path(folder).parent) for folder in COUNTED[experiment][0])
     return beside([f"results/{folder}/settings.json" for folder in folders])
 
 
-def runs_of_entries(entries, file):
-    """List `file` of every run of the experiments of a comparison, or of the ranking."""
-    return [f"results/{run}/{file}" for entry in entries for run in entry.runs]
+def files_of_runs(entries, *files):
+    """List files of every run of the experiments of a comparison, or of the ranking."""
+    return [f"results/{run}/{file}" for file in files for entry in entries for run in entry.runs]
 
 
-def runs_of_ranking(file):
-    """List `file` of every run that the table over experiments is of."""
-    return runs_of_entries(RANKING.entries if RANKING else (), file)
+def ranking_entries():
+    """List the experiments of the table over experiments."""
+    return RANKING.entries if RANKING else ()
+
+
+def figure_inputs(runs, experiments, corpora):
+    """List the records that a figure is drawn from: of runs (folders) of experiments on corpora (folders)."""
+    files = ["metrics.parquet", "trust.parquet", "exchanges.parquet", "cross.parquet", "cost.json", "manifest.json"]
+    return {
+        "settings": "results/figures/settings.json",
+        "runs": [f"results/{run}/{file}" for file in files for run in runs],
+        "beside": [path for experiment in experiments for path in settings_of_runs(experiment)],
+        "corpora": [f"{corpus}/manifest.json" for corpus in corpora],
+    }
+
+
+def experiment_figure_inputs(wildcards):
+    """List the records that a figure of an experiment is drawn from."""
+    return figure_inputs(COUNTED[wildcards.experiment][0], [wildcards.experiment], [corpus_of(wildcards.experiment)])
 
 
 def comparison_inputs(wildcards):
-    """List what a declared figure is drawn from."""
+    """List the records that a figure over experiments, or a declared one, is drawn from."""
     entries = COMPARISONS[wildcards.comparison].entries
-    files = ["metrics.parquet", "trust.parquet", "exchanges.parquet", "cross.parquet", "cost.json", "manifest.json"]
-    return {
-        "runs": [path for file in files for path in runs_of_entries(entries, file)],
-        "beside": [path for entry in entries for path in settings_of_runs(entry.experiment)],
-        "corpora": [f"results/{entry.corpus}/manifest.json" for entry in entries],
-    }
+    runs = [run for entry in entries for run in entry.runs]
+    return figure_inputs(runs, [entry.experiment for entry in entries], [f"results/{entry.corpus}" for entry in entries])
+
+
+def shown_under(comparison):
+    """Return the subcategory of the report under which a figure over experiments, or a declared one, is shown."""
+    job = COMPARISONS[comparison]
+    return job.entries[0].experiment if FIGURES[job.figure].shows == "experiment" else "all experiments"
+
+
+def figure_code(name):
+    """Return what draws a figure: a hash of the code that all figures share, and one of its own module."""
+    return f"{code_of('pcft.reporting.figures.build')}-{code_of(FIGURES[name].module)}"
+
+
+def caption_of(path):
+    """Return the caption of the figure in a file; none of one that the report does not show."""
+    return next((item.caption for item in ITEMS if item.kind == "figure" and item.name == Path(path).stem), "")
 
 
 def warmup_of(wildcards):

@@ -1,4 +1,4 @@
-# Tokenised corpora, and what they are made of. Rules of their own, because a corpus's settings say which shards there are.
+# Tokenised corpora, their data cards and figures. One rule for each corpus, whose settings say which shards there are.
 
 for corpus, tokenizer in plan.declared_corpora(settings):
 
@@ -70,47 +70,50 @@ for corpus, tokenizer in plan.declared_corpora(settings):
             "../envs/figures.yaml"
         threads: 1
         resources:
-            gpu=0,
-            mem_mb=growing(1000),
-            runtime=growing(10),
+            **LIGHT,
         params:
             code=code_of("pcft.reporting.corpus_table"),
             corpus=lambda wildcards, input: Path(input[0]).parent,
             name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
+            made_from=lambda wildcards, input: captions.made_from_corpus(*Path(input[0]).parts[-3:-1]),
         shell:
             "python -m pcft card --corpus {params.corpus:q} --output {params.name:q} > {log:q} 2>&1"
 
-    rule:
-        name:
-            f"mixture_{corpus}_{tokenizer}"
-        input:
-            settings="results/figures/settings.json",
-            corpus=f"results/corpora/{corpus}/{tokenizer}/manifest.json",
-        output:
-            pdf=f"results/figures/mixture-{corpus}-{tokenizer}.pdf",
-            png=report(
-                f"results/figures/mixture-{corpus}-{tokenizer}.png",
-                caption="captions/corpus-figure.rst",
-                category="5 Corpora",
-                subcategory=corpus,
-                labels={"what": "mixture", "as": "figure"},
-            ),
-        log:
-            f"results/logs/figure/mixture-{corpus}-{tokenizer}.log",
-        benchmark:
-            f"results/benchmarks/figure/mixture-{corpus}-{tokenizer}.tsv"
-        retries: 0
-        localrule: True
-        conda:
-            "../envs/figures.yaml"
-        threads: 1
-        resources:
-            gpu=0,
-            mem_mb=growing(1000),
-            runtime=growing(10),
-        params:
-            code=code_of("pcft.reporting.figures.build"),
-            corpus=lambda wildcards, input: Path(input.corpus).parent,
-            name=lambda wildcards, output: Path(output.pdf).with_suffix(""),
-        shell:
-            "python -m pcft figure mixture --settings {input.settings:q} --corpus {params.corpus:q} --output {params.name:q} > {log:q} 2>&1"
+    for figure in OF_CORPUS:
+
+        rule:
+            name:
+                f"{figure}_{corpus}_{tokenizer}"
+            input:
+                settings="results/figures/settings.json",
+                corpus=f"results/corpora/{corpus}/{tokenizer}/manifest.json",
+            output:
+                pdf=f"results/figures/{figure}-{corpus}-{tokenizer}.pdf",
+                png=report(
+                    f"results/figures/{figure}-{corpus}-{tokenizer}.png",
+                    caption="captions/figure.rst",
+                    category=FIGURES[figure].category,
+                    subcategory=corpus,
+                    labels={"what": figure, "as": "figure"},
+                ),
+            log:
+                f"results/logs/figure/{figure}-{corpus}-{tokenizer}.log",
+            benchmark:
+                f"results/benchmarks/figure/{figure}-{corpus}-{tokenizer}.tsv"
+            retries: 0
+            localrule: True
+            conda:
+                "../envs/figures.yaml"
+            threads: 1
+            resources:
+                **LIGHT,
+            params:
+                figure=figure,
+                code=figure_code(figure),
+                corpus=lambda wildcards, input: Path(input.corpus).parent,
+                name=lambda wildcards, output: Path(output.pdf).with_suffix(""),
+                caption=lambda wildcards, output: caption_of(output.pdf),
+                made_from=lambda wildcards, input: captions.made_from_corpus(*Path(input.corpus).parts[-3:-1]),
+            shell:
+                "python -m pcft figure {params.figure:q} --settings {input.settings:q} --corpus {params.corpus:q}"
+                " --output {params.name:q} > {log:q} 2>&1"

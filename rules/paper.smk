@@ -1,4 +1,4 @@
-# All tables and figures in one PDF, for those who ask for it: it needs a TeX.
+# All tables and figures in one PDF. A target of its own, since it needs TeX.
 
 
 rule paper:
@@ -10,7 +10,7 @@ rule paper:
         costs=[path for experiment in settings.experiments for path in runs_of(experiment, "cost.json")],
         models=[f"results/models/{model}/manifest.json" for _, model in plan.corpora(settings)],
         corpora=[f"results/corpora/{corpus}/{model}/manifest.json" for corpus, model in plan.corpora(settings)],
-        captions=on_this_machine(sorted(CAPTIONS.glob("*.rst"))),
+        template=on_this_machine([PAPER_TEMPLATE]),
     output:
         pdf="results/paper.pdf",
         source="results/paper.tex",
@@ -23,14 +23,11 @@ rule paper:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        gpu=0,
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **LIGHT,
     params:
         code=code_of("pcft.reporting.paper"),
-        captions=CAPTIONS,
         config=source.split(", "),
     shell:
         "python -m pcft paper --settings {input.settings:q}"
         f" --results {shlex.quote(str(RESULTS))} "
-        "--captions {params.captions:q} --config {params.config:q} --output {output.pdf:q} > {log:q} 2>&1"
+        "--config {params.config:q} --output {output.pdf:q} > {log:q} 2>&1"

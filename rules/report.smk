@@ -1,4 +1,4 @@
-# Snakemake's own report over everything made so far, and what its first page says. It needs no lock, for it only reads.
+# Snakemake's report of all results, and its first page. It needs no lock, since it only reads.
 
 
 rule overview:
@@ -16,9 +16,7 @@ rule overview:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        gpu=0,
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **LIGHT,
     params:
         code=code_of("pcft.reporting.overview"),
         experiments=WITH_RUNS,
@@ -45,10 +43,9 @@ rule report:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        gpu=0,
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **LIGHT,
     params:
+        captions=[item.caption for item in ITEMS],
         snakefile=beneath(workflow.main_snakefile),
         configs=["--configfile", *map(beneath, workflow.overwrite_configfiles)] if workflow.overwrite_configfiles else [],
         overrides=(["--config", *workflow.config_settings.config_args] if workflow.config_settings.config_args else []) + STORAGE_ARGUMENTS,

@@ -1,4 +1,4 @@
-# Metrics and costs of runs as tables: of an experiment, and of all of them.
+# Tables: final losses and costs of an experiment, and final perplexity of all experiments.
 
 
 rule table:
@@ -32,14 +32,13 @@ rule table:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        gpu=0,
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **LIGHT,
     params:
         code=code_of("pcft.reporting.final_table"),
         runs=lambda wildcards: run_folders(wildcards.experiment),
         missing=lambda wildcards: missing_of(wildcards.experiment),
         name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
+        made_from=lambda wildcards, output: captions.made_from_runs(COUNTED[wildcards.experiment][0], missing_of(wildcards.experiment)),
     shell:
         "python -m pcft table --runs {params.runs:q} --missing {params.missing:q} --output {params.name:q} > {log:q} 2>&1"
 
@@ -75,14 +74,13 @@ rule costs:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        gpu=0,
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **LIGHT,
     params:
         code=code_of("pcft.reporting.cost_table"),
         runs=lambda wildcards: run_folders(wildcards.experiment),
         missing=lambda wildcards: missing_of(wildcards.experiment),
         name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
+        made_from=lambda wildcards, output: captions.made_from_runs(COUNTED[wildcards.experiment][0], missing_of(wildcards.experiment)),
     shell:
         "python -m pcft costs --runs {params.runs:q} --missing {params.missing:q} --output {params.name:q} > {log:q} 2>&1"
 
@@ -90,9 +88,8 @@ rule costs:
 rule ranking:
     input:
         settings="results/ranking/settings.json",
-        metrics=runs_of_ranking("metrics.parquet"),
-        manifests=runs_of_ranking("manifest.json"),
-        beside=[path for entry in (RANKING.entries if RANKING else ()) for path in settings_of_runs(entry.experiment)],
+        runs=files_of_runs(ranking_entries(), "metrics.parquet", "manifest.json"),
+        beside=[path for entry in ranking_entries() for path in settings_of_runs(entry.experiment)],
     output:
         report(
             "results/tables/perplexity.csv",
@@ -119,12 +116,11 @@ rule ranking:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        gpu=0,
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **LIGHT,
     params:
         code=code_of("pcft.reporting.ranking_table"),
         name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
+        made_from=lambda wildcards, output: captions.made_from_experiments(entry.experiment for entry in ranking_entries()),
     shell:
         "python -m pcft ranking --settings {input.settings:q}"
         f" --results {shlex.quote(str(RESULTS))} "

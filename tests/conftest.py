@@ -21,7 +21,7 @@ from tests.support.tiny import CPU, TINY, WORDS, sentences, tiny
 from tests.support.workspace import Workspace
 
 if TYPE_CHECKING:
-    from pcft.reporting.figures.data import Data
+    from pcft.reporting.figures.data import FigureData
 
 torch.set_num_threads(1)  # tiny models gain nothing from more, and a busy machine loses much
 
@@ -142,11 +142,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory, model_folders: dict[str, 
 
 
 @pytest.fixture
-def data() -> Data:
+def data() -> FigureData:
     """Records of three strategies, two clients and three seeds, for figures."""
-    from tests.support.drawn import to_draw
+    from tests.support.figure_data import figure_data
 
-    return to_draw()
+    return figure_data()
 
 
 @pytest.fixture

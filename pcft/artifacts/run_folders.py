@@ -12,7 +12,7 @@ from typing import Any
 
 from pcft.artifacts import manifests
 from pcft.artifacts.files import canonical, read_object
-from pcft.artifacts.paths import FETCHED
+from pcft.artifacts.paths import FETCHED, WARMUPS
 from pcft.errors import PcftError, first_line
 
 
@@ -57,6 +57,19 @@ def read_cost(folder: Path) -> dict[str, Any]:
         return read_object(path)
     except (OSError, ValueError) as error:
         raise PcftError(f"{path}: not a record of costs ({first_line(error)}); {manifests.again(folder)}") from None
+
+
+def warmup_folder(folder: Path) -> Path:
+    """Return the folder of the warm-up from which a run (folder) starts, by the run's settings.
+
+    Raises:
+        PcftError: there are no settings of a run.
+    """
+    trained = settings_of(folder).get("trained")
+    if not isinstance(trained, str) or trained not in WARMUPS:
+        path = folder.parent / "settings.json"
+        raise PcftError(f"{path}: not the settings of a run (trained is {trained!r}); run Snakemake, which writes them")
+    return folder.parent.with_name(WARMUPS[trained]) / folder.name
 
 
 def finished(folder: Path, settings: Any, seed: int, code: str) -> bool:

@@ -1,4 +1,4 @@
-"""The subcommands that make tables, figures and what else people look at, from what runs and corpora left."""
+"""Workflow steps that make tables, figures, the report's first page and the PDF."""
 
 from __future__ import annotations
 
@@ -10,57 +10,54 @@ from pcft.config.validation.parsing import from_file
 
 
 def add(command: Group) -> None:
-    """Add them by `command(name, function, what it does)`."""
+    """Add the steps to a group of subcommands."""
     _add_of_one(command)
     _add_of_all(command)
 
 
 def _add_of_one(command: Group) -> None:
-    """Add what is of one experiment or corpus."""
-    sub = command("table", _table, "Summarise runs as CSV, Markdown, LaTeX and HTML.")
-    sub.add_argument("--runs", type=Path, nargs="+", required=True, help="output folders of runs")
-    sub.add_argument("--missing", nargs="*", default=[], help="runs that are not there, to be named, such as weights/seed=2")
+    """Add the steps for one experiment or corpus."""
+    sub = command("table", _table, "Write the table of final losses: CSV, Markdown, LaTeX, HTML.")
+    _add_runs(sub)
 
-    sub = command("figure", _figure, "Draw a figure as PDF and PNG.")
-    sub.add_argument("name")
-    sub.add_argument("--settings", type=Path, required=True)
-    sub.add_argument("--runs", type=Path, nargs="+", default=[], help="output folders of runs; none for figures of a corpus")
-    sub.add_argument("--missing", nargs="*", default=[], help="runs that are not there, to be named")
+    sub = command("costs", _costs, "Write the table of costs: CSV, Markdown, LaTeX, HTML.")
+    _add_runs(sub)
+
+    sub = command("figure", _figure, "Draw a figure of an experiment or corpus: PDF, PNG.")
+    sub.add_argument("name", help="name of the figure")
+    sub.add_argument("--settings", type=Path, required=True, help="style of figures")
+    sub.add_argument("--runs", type=Path, nargs="+", default=[], help="folders of runs; none for figures of a corpus")
+    sub.add_argument("--missing", nargs="*", default=[], help="runs to be named as missing")
     sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
 
-    sub = command("sweep", _sweep, "Draw the figure of a sweep as PDF and PNG.")
-    sub.add_argument("--settings", type=Path, required=True)
-    sub.add_argument("--sweep", type=Path, required=True, help="settings of the sweep")
-    sub.add_argument("--results", type=Path, required=True, help="folder of results, in which the runs are")
-
-    sub = command("card", _card, "Tell what a corpus is made of, as CSV, Markdown, LaTeX and HTML.")
+    sub = command("card", _card, "Write the data card of a corpus: CSV, Markdown, LaTeX, HTML.")
     sub.add_argument("--corpus", type=Path, required=True, help="folder of shards")
 
-    sub = command("costs", _costs, "Tell what runs cost, as CSV, Markdown, LaTeX and HTML.")
-    sub.add_argument("--runs", type=Path, nargs="+", required=True, help="output folders of runs")
-    sub.add_argument("--missing", nargs="*", default=[], help="runs that are not there, to be named, such as weights/seed=2")
+
+def _add_runs(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--runs", type=Path, nargs="+", required=True, help="folders of runs")
+    sub.add_argument("--missing", nargs="*", default=[], help="runs to be named as missing, such as weights/seed=2")
 
 
 def _add_of_all(command: Group) -> None:
-    """Add what is of several experiments."""
-    sub = command("comparison", _comparison, "Draw a declared figure as PDF and PNG.")
-    sub.add_argument("--settings", type=Path, required=True)
-    sub.add_argument("--comparison", type=Path, required=True, help="settings of the comparison")
-    sub.add_argument("--results", type=Path, required=True, help="folder of results, in which the runs are")
+    """Add the steps for several experiments."""
+    sub = command("comparison", _comparison, "Draw a figure over experiments, or a declared one: PDF, PNG.")
+    sub.add_argument("--settings", type=Path, required=True, help="style of figures")
+    sub.add_argument("--comparison", type=Path, required=True, help="settings of the figure")
+    sub.add_argument("--results", type=Path, required=True, help="folder of results, which holds the runs")
 
-    sub = command("ranking", _ranking, "Summarise experiments by strategy as CSV, Markdown and LaTeX.")
-    sub.add_argument("--settings", type=Path, required=True)
-    sub.add_argument("--results", type=Path, required=True, help="folder of results, in which the runs are")
+    sub = command("ranking", _ranking, "Write the table over experiments: CSV, Markdown, LaTeX, HTML.")
+    sub.add_argument("--settings", type=Path, required=True, help="settings of the table")
+    sub.add_argument("--results", type=Path, required=True, help="folder of results, which holds the runs")
 
-    sub = command("paper", _paper, "Put all tables and figures into one PDF, with captions and what they come from.")
-    sub.add_argument("--settings", type=Path, required=True)
-    sub.add_argument("--results", type=Path, required=True, help="folder of results, in which tables, figures and runs are")
-    sub.add_argument("--captions", type=Path, required=True, help="folder of the report's captions")
+    sub = command("paper", _paper, "Write all tables and figures into one PDF, with captions and provenance.")
+    sub.add_argument("--settings", type=Path, required=True, help="settings of the PDF")
+    sub.add_argument("--results", type=Path, required=True, help="folder of results, which holds tables, figures and runs")
     sub.add_argument("--config", nargs="+", required=True, help="names of the configuration files")
 
-    sub = command("overview", _overview, "Sum up all experiments for the first page of the report.")
-    sub.add_argument("--results", type=Path, required=True, help="folder of results, in which tables and runs are")
-    sub.add_argument("--experiments", nargs="*", default=[], help="those that have tables")
+    sub = command("overview", _overview, "Write the first page of the report.")
+    sub.add_argument("--results", type=Path, required=True, help="folder of results, which holds tables and runs")
+    sub.add_argument("--experiments", nargs="*", default=[], help="experiments that have tables")
 
 
 def _table(o: argparse.Namespace) -> None:
@@ -69,27 +66,33 @@ def _table(o: argparse.Namespace) -> None:
     final_table.build(o.runs, o.output, o.missing)
 
 
+def _costs(o: argparse.Namespace) -> None:
+    from pcft.reporting import cost_table
+
+    cost_table.build(o.runs, o.output, o.missing)
+
+
 def _figure(o: argparse.Namespace) -> None:
+    from pcft.config.figure_registry import find
     from pcft.config.figures import Figures
     from pcft.reporting.figures import build
 
-    build.build(o.name, o.runs, o.corpus, from_file(Figures, o.settings), o.output, o.missing)
-
-
-def _sweep(o: argparse.Namespace) -> None:
-    from pcft.config.figures import Figures
-    from pcft.reporting.figures import build
-    from pcft.workflow.jobs.figures import SweepJob
-
-    build.build_sweep(from_file(SweepJob, o.sweep), o.results, from_file(Figures, o.settings), o.output)
+    kind, look = find(o.name, "corpus", "experiment"), from_file(Figures, o.settings)
+    if kind.shows == "corpus":
+        build.of_corpus(kind.function, o.corpus, look, o.output)
+    else:
+        build.of_experiment(kind.function, o.runs, o.corpus, look, o.output, o.missing)
 
 
 def _comparison(o: argparse.Namespace) -> None:
+    from pcft.config.figure_registry import find
     from pcft.config.figures import Figures
     from pcft.reporting.figures import build
     from pcft.workflow.jobs.figures import ComparisonJob
 
-    build.build_comparison(from_file(ComparisonJob, o.comparison), o.results, from_file(Figures, o.settings), o.output)
+    job = from_file(ComparisonJob, o.comparison)
+    kind, look = find(job.figure, "experiment", "experiments"), from_file(Figures, o.settings)
+    build.of_comparison(kind.function, job, o.results, look, o.output, several=kind.shows == "experiments")
 
 
 def _ranking(o: argparse.Namespace) -> None:
@@ -103,19 +106,13 @@ def _paper(o: argparse.Namespace) -> None:
     from pcft.reporting import paper
     from pcft.workflow.jobs.report import PaperJob
 
-    paper.build(from_file(PaperJob, o.settings), o.results, o.captions, o.config, o.output)
+    paper.build(from_file(PaperJob, o.settings), o.results, o.config, o.output)
 
 
 def _card(o: argparse.Namespace) -> None:
     from pcft.reporting import corpus_table
 
     corpus_table.build(o.corpus, o.output)
-
-
-def _costs(o: argparse.Namespace) -> None:
-    from pcft.reporting import cost_table
-
-    cost_table.build(o.runs, o.output, o.missing)
 
 
 def _overview(o: argparse.Namespace) -> None:

@@ -1,64 +1,46 @@
-"""Stage `card`: what a corpus is made of, as tables for people, papers and programs."""
+"""Stage `card`: composition of a corpus by category and by client."""
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tabulate import tabulate
 
-from pcft.artifacts.corpus_folders import read_manifest
-from pcft.artifacts.files import write_text
+from pcft.artifacts.corpus_folders import describe_origin, read_manifest
 from pcft.artifacts.paths import REFERENCE, SPLITS, client_folder, shard_name
-from pcft.reporting import html_pages
-from pcft.reporting.latex import booktabs, escape
+from pcft.reporting import table_files
 
-MEANT = re.compile(r"[\\`*|\[\]]|(?<!\w)_|_(?!\w)")  # characters with a meaning in Markdown
 NOTE = "Duplicates are exact ones, white space folded, and were left out; tokens are those that clients and the reference set have."
 
 
 def build(corpus: Path, output: Path) -> None:
-    """Write `output` with the endings .csv and .tex (sources), and .md and .html (sources and clients).
+    """Write the tables as `output` with the suffixes .csv and .tex (sources), and .md and .html (sources and clients).
 
     Raises:
         PcftError: the corpus has no readable manifest.
     """
     manifest = read_manifest(corpus)
-    origins, who = sources(manifest), clients(manifest)
-    write_text(output.with_name(f"{output.name}.csv"), origins.to_csv(index=False, lineterminator="\n"))
-    parts = [tabulate(_cells(table), _escaped(table.columns), tablefmt="github", disable_numparse=True) for table in (origins, who)]
-    write_text(output.with_name(f"{output.name}.md"), "\n\n".join([*parts, NOTE]) + "\n")
-    latex = booktabs(list(map(escape, origins.columns)), [list(map(escape, row)) for row in origins.values.tolist()])
-    write_text(output.with_name(f"{output.name}.tex"), f"% {NOTE}\n{latex}\n")
-    html_pages.write(output)
-
-
-def _cells(table: pd.DataFrame) -> list[list[str]]:
-    return [_escaped(row) for row in table.values.tolist()]
-
-
-def _escaped(row: Iterable[object]) -> list[str]:
-    """Return cells that keep to themselves in Markdown, and look there as they are."""
-    return [MEANT.sub(r"\\\g<0>", html.escape(" ".join(str(cell).split()), quote=False)) for cell in row]
+    origins = sources(manifest)
+    tables = [table_files.Table(list(table.columns), table.values.tolist()) for table in (origins, clients(manifest))]
+    table_files.write(output, origins, *tables, note=NOTE)
 
 
 def sources(manifest: dict[str, Any]) -> pd.DataFrame:
-    """Return a row a category: records, duplicates, characters, tokens dealt, origin, licence."""
+    """Return one row per category: records, duplicates, documents, characters, tokens in the shards, origin, licence."""
     rows = []
     for name in manifest["categories"]:
         source = manifest["sources"][name]
-        dealt = sum(shard["categories"].get(name, 0) for shard in manifest["shards"].values())
+        tokens = sum(shard["categories"].get(name, 0) for shard in manifest["shards"].values())
         counts = {key: source[key] for key in ("read", "empty", "duplicates", "documents", "characters")}
-        rows.append({"category": name, **counts, "tokens": dealt, "origin": _origin(source["origin"]), "licence": source["licence"]})
+        rows.append(
+            {"category": name, **counts, "tokens": tokens, "origin": describe_origin(source["origin"]), "licence": source["licence"]}
+        )
     return pd.DataFrame(rows)
 
 
 def clients(manifest: dict[str, Any]) -> pd.DataFrame:
-    """Return a row a client, and one for the reference set: documents, tokens and characters of each split, share of each category."""
+    """Return one row per client and one of the reference set: size of each split, and share of each category in the training text."""
     rows = []
     for i, measured in enumerate(manifest["mixture"]["measured"]):
         row: dict[str, Any] = {"client": client_folder(i)}
@@ -72,7 +54,3 @@ def clients(manifest: dict[str, Any]) -> pd.DataFrame:
 
 def _size(shard: dict[str, Any]) -> str:
     return f"{shard['documents']} documents, {shard['tokens']} tokens, {shard['characters']} characters"
-
-
-def _origin(origin: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {' '.join(value) if isinstance(value, list) else value}" for key, value in origin.items())

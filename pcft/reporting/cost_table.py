@@ -1,6 +1,6 @@
-"""Stage `costs`: what the runs of an experiment cost, as tables for people, papers and programs.
+"""Stage `costs`: costs of an experiment's runs.
 
-A row a run, for what is its own; the iterations before the first exchange, which all runs of a seed share, have a row of their own.
+One row per run for its own costs. The iterations before the first exchange, which all runs of a seed share, have a row of their own.
 """
 
 from __future__ import annotations
@@ -8,16 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tabulate import tabulate
-
-from pcft.artifacts.files import write_text
 from pcft.artifacts.paths import WARMUPS
-from pcft.reporting import html_pages
+from pcft.reporting import table_files
 from pcft.reporting.costs import PHASES, ROUTES, TOKENS, WAYS, ledger, made_with, warmups_of
-from pcft.reporting.latex import booktabs, escape
-from pcft.reporting.run_records import shortfall
+from pcft.reporting.run_records import missing_runs_note
 
-READABLE: dict[str, tuple[str, ...]] = {  # heading for people -> columns of the numbers in its cells
+READABLE: dict[str, tuple[str, ...]] = {  # heading -> columns of the numbers in its cells
     "strategy": ("strategy",),
     "seed": ("seed",),
     **{f"tokens, {use}": (f"tokens_{use}",) for use in TOKENS},
@@ -33,30 +29,25 @@ NOTE = (
 
 
 def build(runs: Sequence[Path], output: Path, missing: Sequence[str] = ()) -> None:
-    """Write `output` with the endings .csv (all numbers), .md, .tex and .html (for reading).
+    """Write the table as `output` with the suffixes .csv, .md, .tex and .html.
 
     Args:
-        runs: folders.
-        missing: runs that are not there, such as "weights/seed=2", which the table is to name.
+        runs: folders of the runs.
+        missing: runs that the table names as missing, such as "weights/seed=2".
 
     Raises:
-        PcftError: a run is not the one that its place says, or its record of costs cannot be read.
+        PcftError: a folder holds another run than its path says, or its costs cannot be read.
     """
     table = ledger(runs)
     warmups = [name for name in WARMUPS.values() if name in set(table["strategy"])]
-    note = f"{NOTE.format(warmups=' and '.join(warmups))} {made_with(table)} {shortfall(missing, len(runs))}".rstrip()
-    shown = table.assign(seed=table["seed"].astype(str))  # a name, not a quantity
-    rows = [[" / ".join(_readable(row[column]) for column in columns) for columns in READABLE.values()] for row in shown.to_dict("records")]
-    header = list(READABLE)
-    write_text(output.with_name(f"{output.name}.csv"), table.to_csv(index=False, lineterminator="\n"))
-    write_text(output.with_name(f"{output.name}.md"), tabulate(rows, header, tablefmt="github", disable_numparse=True) + f"\n\n{note}\n")
-    latex = booktabs(list(map(escape, header)), [list(map(escape, row)) for row in rows])
-    write_text(output.with_name(f"{output.name}.tex"), f"% {note}\n{latex}\n")
-    html_pages.write(output, [*runs, *warmups_of(runs)])
+    note = f"{NOTE.format(warmups=' and '.join(warmups))} {made_with(table)} {missing_runs_note(missing, len(runs))}".rstrip()
+    records = table.assign(seed=table["seed"].astype(str)).to_dict("records")  # a seed is a name, not a quantity
+    rows = [[" / ".join(_readable(record[column]) for column in columns) for columns in READABLE.values()] for record in records]
+    table_files.write(output, table, table_files.Table(list(READABLE), rows), note=note, runs=[*runs, *warmups_of(runs)])
 
 
 def _readable(value: object) -> str:
-    """Return a cell: whole numbers with their thousands apart, others to three digits at least."""
+    """Return a cell: whole numbers with separated thousands, others with three significant digits or more."""
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""Stage `table`: the metrics of an experiment's runs as a table for people, papers and programs."""
+"""Stage `table`: final loss and perplexity of an experiment's strategies."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from tabulate import tabulate
 
-from pcft.artifacts.files import write_text
-from pcft.reporting import html_pages
-from pcft.reporting.latex import booktabs, escape
-from pcft.reporting.run_records import poisoned_in, read_records, shortfall
+from pcft.artifacts.paths import RunPath
+from pcft.reporting import table_files
+from pcft.reporting.run_records import missing_runs_note, poisoned_in, read_records
 from pcft.reporting.statistics import Estimate, by_seed, estimate, last, paired, selected, share_worse, worst_client
 
 BASELINES = ("local", "fedavg")
@@ -50,34 +48,33 @@ def summary(metrics: pd.DataFrame) -> dict[str, dict[str, Estimate | None]]:
 
 
 def build(runs: Sequence[Path], output: Path, missing: Sequence[str] = ()) -> None:
-    """Write `output` with the endings .csv (numbers), .md, .tex and .html (rounded, for reading); poisoned clients do not count.
+    """Write the table as `output` with the suffixes .csv, .md, .tex and .html; poisoned clients are left out.
 
     Args:
-        runs: folders.
-        missing: runs that are not there, such as "weights/seed=2", which the table is to name.
+        runs: folders of the runs.
+        missing: runs that the table names as missing, such as "weights/seed=2".
+
+    Raises:
+        PcftError: a record of a run is missing, damaged or of another run.
     """
     (metrics,) = read_records(runs, "metrics")
     metrics = metrics[~metrics["client"].isin(poisoned_in(runs[0]))]
     table = summary(metrics) | {name: {} for name in _without_runs(runs, missing)}
     seeds = {name: metrics.loc[metrics["strategy"] == name, "seed"].nunique() for name in table}
-    rows = [[name, *("" if row.get(column) is None else str(row[column]) for column in COLUMNS)] for name, row in table.items()]
-    most, few = max(seeds.values()), min(count for count in seeds.values() if count)
-    note = CAPTION.format(seeds=f"{'up to ' * (few < most)}{most} seeds (± is the 95 % interval)" if most > 1 else "one seed")
-    note = f"{note} {shortfall(missing, len(runs))}".rstrip()
-    header = ["strategy", *COLUMNS]
-    write_text(output.with_name(f"{output.name}.csv"), _numbers(table, seeds))
-    write_text(output.with_name(f"{output.name}.md"), tabulate(rows, header, tablefmt="github", disable_numparse=True) + f"\n\n{note}\n")
-    latex = booktabs(list(map(escape, header)), [list(map(escape, row)) for row in rows])
-    write_text(output.with_name(f"{output.name}.tex"), f"% {note}\n{latex}\n")
-    html_pages.write(output, runs)
+    rows = [[name, *("" if row.get(column) is None else row[column] for column in COLUMNS)] for name, row in table.items()]
+    most, fewest = max(seeds.values()), min(count for count in seeds.values() if count)
+    note = CAPTION.format(seeds=f"{'up to ' * (fewest < most)}{most} seeds (± is the 95 % interval)" if most > 1 else "one seed")
+    note = f"{note} {missing_runs_note(missing, len(runs))}".rstrip()
+    shown = table_files.Table(["strategy", *COLUMNS], rows)
+    table_files.write(output, _numbers(table, seeds), shown, note=note, number_format="%.6f", runs=runs)
 
 
 def _without_runs(runs: Sequence[Path], missing: Sequence[str]) -> list[str]:
-    """Return the strategies of which no run is there."""
-    return sorted({Path(run).parent.name for run in missing} - {run.parent.name for run in runs})
+    """Return the strategies none of whose runs is there."""
+    return sorted({RunPath.parse(run).strategy for run in missing} - {RunPath.parse(run).strategy for run in runs})
 
 
-def _numbers(table: dict[str, dict[str, Estimate | None]], seeds: dict[str, int]) -> str:
+def _numbers(table: dict[str, dict[str, Estimate | None]], seeds: dict[str, int]) -> pd.DataFrame:
     records = []
     for name, row in table.items():
         record: dict[str, object] = {"strategy": name, "seeds": seeds[name]}
@@ -86,4 +83,4 @@ def _numbers(table: dict[str, dict[str, Estimate | None]], seeds: dict[str, int]
             record[key] = None if value is None else value.mean
             record[f"{key}_interval"] = None if value is None else value.half_width
         records.append(record)
-    return pd.DataFrame(records).to_csv(index=False, float_format="%.6f", lineterminator="\n")
+    return pd.DataFrame(records)

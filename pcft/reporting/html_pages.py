@@ -1,4 +1,4 @@
-"""Tables as pages for browsers, on which the cells of a row lead to the folders of the runs behind it."""
+"""HTML pages of tables, whose rows link to the folders of the runs behind them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from pcft.artifacts.files import write_text
+from pcft.artifacts.paths import RunPath
 
-# A report shows a page in a frame of its own, from which nothing leads to files: there, links would lead nowhere.
+# The report shows pages in a frame with a data: address, from which relative links lead nowhere: the script removes them there.
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -33,34 +33,32 @@ if (location.protocol === "data:") document.querySelectorAll("a").forEach(link =
 """
 
 
-def write(table: Path, runs: Sequence[Path] = ()) -> None:
-    """Write the page of a table, `table` with the ending .html, from its Markdown version, which ends in .md.
-
-    Args:
-        table: path without ending.
-        runs: the folders from which it was made.
-    """
-    text = table.with_name(f"{table.name}.md").read_text(encoding="utf-8")
-    page = PAGE.format(title=table.name, body=fragment(text, runs, table.parent))
-    write_text(table.with_name(f"{table.name}.html"), page)
+def page(title: str, text: str, runs: Sequence[Path], folder: Path) -> str:
+    """Return Markdown as a whole page in `folder`, with links to runs as in `fragment`."""
+    return PAGE.format(title=title, body=fragment(text, runs, folder))
 
 
 def fragment(text: str, runs: Sequence[Path], folder: Path) -> str:
-    """Return Markdown as HTML in which table rows of a strategy, or of a strategy and seed, link to its runs as seen from `folder`."""
+    """Return Markdown as HTML in which table rows of a strategy, or of a strategy and seed, link to its runs.
+
+    Args:
+        runs: folders of the runs.
+        folder: the folder from which the links start.
+    """
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "link", "autolink"])
     tokens = markdown.parse(text)
     links = dict(_links(runs, folder))
     for row in _rows(tokens):
         _link(row, links)
     html: str = markdown.renderer.render(tokens, markdown.options, {})
-    return html.replace("&lt;u&gt;", "<u>").replace("&lt;/u&gt;", "</u>")  # all of HTML that tables have in their Markdown
+    return html.replace("&lt;u&gt;", "<u>").replace("&lt;/u&gt;", "</u>")  # the only HTML in the Markdown of tables
 
 
 def _links(runs: Iterable[Path], folder: Path) -> Iterator[tuple[tuple[str, ...], str]]:
-    for run in runs:
-        strategy, seed = run.parent.name, run.name.removeprefix("seed=")
-        yield (strategy,), f"{os.path.relpath(run.parent, folder)}/"
-        yield (strategy, seed), f"{os.path.relpath(run, folder)}/"
+    for path in runs:
+        run = RunPath.parse(path)
+        yield (run.strategy,), f"{os.path.relpath(path.parent, folder)}/"
+        yield (run.strategy, str(run.seed)), f"{os.path.relpath(path, folder)}/"
 
 
 def _rows(tokens: Sequence[Token]) -> Iterator[list[Token]]:
@@ -78,7 +76,7 @@ def _rows(tokens: Sequence[Token]) -> Iterator[list[Token]]:
 
 
 def _link(row: Sequence[Token], links: Mapping[tuple[str, ...], str]) -> None:
-    names = tuple(cell.content for cell in row[:2])
+    names = tuple("".join(part.content for part in cell.children or ()) for cell in row[:2])
     target = links.get(names) or links.get(names[:1])
     for cell in row if target else ():
         if cell.children:

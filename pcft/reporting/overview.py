@@ -1,4 +1,4 @@
-"""Stage `overview`: the first page of the report, with the results of all experiments, what they cost, and the versions behind them."""
+"""Stage `overview`: first page of the report, with results and costs of all experiments, and versions."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ import pandas as pd
 
 from pcft import __version__
 from pcft.artifacts.files import read_object, write_text
+from pcft.artifacts.paths import RunPath
 from pcft.errors import PcftError, first_line
 from pcft.reporting import html_pages
 from pcft.reporting.costs import TOKENS, made_with
 
 
 def build(results: Path, experiments: Sequence[str], output: Path) -> None:
-    """Write `output`, HTML to be part of another page that lies in the folder `results`.
+    """Write `output`, a piece of HTML for a page in the folder `results`.
 
     Raises:
-        PcftError: a table or the settings of an experiment are not there or cannot be read.
+        PcftError: a table or the settings of an experiment cannot be read.
     """
     parts = [_section(results, name) for name in experiments] or ["<p>No run has been made yet.</p>"]
     write_text(output, "\n".join([*parts, f"<h3>Versions</h3>\n<p>{_versions()}</p>\n"]))
@@ -35,8 +36,8 @@ def _section(results: Path, name: str) -> str:
         costs = pd.read_csv(tables / f"costs-{name}.csv", keep_default_na=False, dtype={"strategy": str})
         final = (tables / f"final-{name}.md").read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise PcftError(f"{name}: cannot be summed up ({first_line(error)}); run Snakemake, which makes what is missing") from None
-    runs = [folder / strategy / f"seed={seed}" for strategy, seed in zip(costs["strategy"], costs["seed"], strict=True)]
+        raise PcftError(f"{name}: its tables or settings cannot be read ({first_line(error)}); run Snakemake, which makes them") from None
+    runs = [results / str(RunPath(name, *run)) for run in zip(costs["strategy"], costs["seed"], strict=True)]
     return (
         f"<h3>{name}</h3>\n<p>{_description(settings)} <a href='runs/{name}/settings.json'>All settings</a>.</p>\n"
         f"{html_pages.fragment(final, runs, results)}<p>{_costs(costs)}</p>"

@@ -1,24 +1,22 @@
-"""Stage `ranking`: final perplexity of all experiments by strategy as one table, and what differs from the best beyond chance."""
+"""Stage `ranking`: final perplexity of all experiments by strategy, and which strategies are significantly worse than the best."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tabulate import tabulate
 
-from pcft.artifacts.files import write_text
-from pcft.reporting import html_pages
-from pcft.reporting.latex import booktabs, escape
-from pcft.reporting.run_records import poisoned_in, read_records, shortfall
+from pcft.reporting import table_files
+from pcft.reporting.run_records import missing_runs_note, poisoned_in, read_records
 from pcft.reporting.statistics import Estimate, by_seed, estimate, holm, last, p_value
 from pcft.workflow.jobs.figures import Entry, RankingJob
 
 LEVEL = 0.05
-ENOUGH = 5  # seeds, from which on a caption does not warn that they are few
+ENOUGH = 5  # seeds: with fewer, the note warns that they are few
 CAPTION = (
     "Test perplexity after the last iteration, means over clients and {seeds}. Bold: the best of a row, by seeds that all have. "
     "{underlined}{missing} Experiments have texts and models of their own, so that numbers of different rows do not compare."
@@ -32,17 +30,17 @@ NOT_UNDERLINED = "Nothing is underlined, since what is not significantly worse t
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What a strategy achieved in an experiment.
+class Rank:
+    """Result of a strategy in an experiment.
 
     Attributes:
-        seeds: how many.
-        best: whether its mean perplexity is the lowest of the row, over seeds that all strategies with results have; if there are none,
-            over each one's own.
-        pairs: seeds that the best strategy has as well.
-        difference: of the loss to the best strategy's, mean over these seeds.
-        p, corrected: p value of that difference before and after Holm's correction, which is for all pairs of strategies in the row;
-            NaN with fewer than two pairs.
+        seeds: number of seeds.
+        best: whether its mean perplexity is the lowest of the row, over the seeds that all strategies with results have; without such
+            seeds, over each strategy's own.
+        pairs: number of seeds that the best strategy has as well.
+        difference: mean difference of the loss from the best strategy's, over these seeds.
+        p, corrected: p value of that difference before and after Holm's correction for all pairs of strategies in the row; NaN with fewer
+            than two pairs.
     """
 
     perplexity: Estimate
@@ -60,8 +58,8 @@ class Cell:
         return not self.best and self.pairs > 1 and (self.corrected >= LEVEL or self.difference < 0)
 
 
-def compare(final: pd.DataFrame) -> dict[str, Cell]:
-    """Return what each strategy achieved, from an experiment's rows of test text at the last iteration."""
+def compare(final: pd.DataFrame) -> dict[str, Rank]:
+    """Return the result of each strategy, from an experiment's rows of test text at the last iteration."""
     losses, perplexities = by_seed(final, "loss"), by_seed(final, "perplexity")
     best = _best(perplexities)
     gaps = {name: (losses[name] - losses[best]).dropna() if best else pd.Series(dtype=float) for name in map(str, losses)}
@@ -71,7 +69,7 @@ def compare(final: pd.DataFrame) -> dict[str, Cell]:
     found = {pair: p for pair, p in tests.items() if not np.isnan(p)}
     corrected = dict(zip(found, holm(list(found.values())), strict=True))
     return {
-        name: Cell(
+        name: Rank(
             perplexity=estimate(perplexities[name].dropna()),
             loss=estimate(losses[name].dropna()),
             seeds=int(losses[name].notna().sum()),
@@ -86,36 +84,27 @@ def compare(final: pd.DataFrame) -> dict[str, Cell]:
 
 
 def _best(perplexities: pd.DataFrame) -> str | None:
-    """Return the strategy with the lowest mean; None if all runs failed."""
+    """Return the strategy with the lowest mean (seeds x strategies); None if all runs failed."""
     usable = perplexities[[name for name, mean in perplexities.mean().items() if np.isfinite(mean)]]
     shared = usable.dropna()
     return str((usable if shared.empty else shared).mean().idxmin()) if len(usable.columns) else None
 
 
 def build(job: RankingJob, results: Path, output: Path) -> None:
-    """Write `output` with the endings .csv (numbers, p values), .md, .tex and .html; poisoned clients do not count.
+    """Write the table as `output` with the suffixes .csv (with p values), .md, .tex and .html; poisoned clients are left out.
 
     Args:
-        results: the folder that holds the runs.
+        results: folder that holds the runs.
+
+    Raises:
+        PcftError: a record of a run is missing, damaged or of another run.
     """
     table = {entry.experiment: compare(_final(entry, results)) for entry in job.entries}
     strategies = list(dict.fromkeys(name for row in table.values() for name in row))
-    cells = [cell for row in table.values() for cell in row.values()]
-    most, found = max(cell.seeds for cell in cells), sum(len(entry.runs) for entry in job.entries)
-    pairs = max((cell.pairs for cell in cells if not cell.best), default=0)
-    note = CAPTION.format(
-        seeds=f"up to {most} seeds (± is the 95 % interval)" if most > 1 else "one seed",
-        underlined=NOT_UNDERLINED if pairs < 2 else f"{UNDERLINED} {FEW}" if pairs < ENOUGH else UNDERLINED,
-        missing=f" {lacking}" if (lacking := shortfall(job.missing, found)) else "",
-    )
-    header = ["experiment", *strategies]
-    plain, latex = ([[name, *_row(row, strategies, kind)] for name, row in table.items()] for kind in ("md", "tex"))
-    write_text(output.with_name(f"{output.name}.csv"), _numbers(table))
-    markdown = tabulate(plain, header, tablefmt="github", disable_numparse=True)
-    write_text(output.with_name(f"{output.name}.md"), f"{markdown}\n\n{note}\n")
-    html_pages.write(output)
-    rows = [[escape(name), *row] for name, *row in latex]
-    write_text(output.with_name(f"{output.name}.tex"), f"% {note}\n{booktabs(list(map(escape, header)), rows)}\n")
+    rows = [[name, *(_shown(row[strategy]) if strategy in row else "" for strategy in strategies)] for name, row in table.items()]
+    found = sum(len(entry.runs) for entry in job.entries)
+    note = _note([rank for row in table.values() for rank in row.values()], missing_runs_note(job.missing, found))
+    table_files.write(output, _numbers(table), table_files.Table(["experiment", *strategies], rows), note=note, number_format="%.6g")
 
 
 def _final(entry: Entry, results: Path) -> pd.DataFrame:
@@ -124,46 +113,50 @@ def _final(entry: Entry, results: Path) -> pd.DataFrame:
     return last(metrics[~metrics["client"].isin(poisoned_in(runs[0]))], "test")
 
 
-def _row(row: dict[str, Cell], strategies: list[str], kind: str) -> list[str]:
-    return [_marked(row[name], kind) if name in row else "" for name in strategies]
+def _note(ranks: Sequence[Rank], missing: str) -> str:
+    """Return the note below the table: seeds, the meaning of bold and underlined cells, missing runs."""
+    most = max(rank.seeds for rank in ranks)
+    pairs = max((rank.pairs for rank in ranks if not rank.best), default=0)
+    return CAPTION.format(
+        seeds=f"up to {most} seeds (± is the 95 % interval)" if most > 1 else "one seed",
+        underlined=NOT_UNDERLINED if pairs < 2 else f"{UNDERLINED} {FEW}" if pairs < ENOUGH else UNDERLINED,
+        missing=f" {missing}" if missing else "",
+    )
 
 
-def _marked(cell: Cell, kind: str) -> str:
-    mean, width = (_rounded(value) for value in (cell.perplexity.mean, cell.perplexity.half_width))
-    bold, under = (r"\textbf{%s}", r"\underline{%s}") if kind == "tex" else ("**%s**", "<u>%s</u>")
-    if kind == "tex":
-        mean, width = escape(mean), escape(width)
-    mean = bold % mean if cell.best else under % mean if cell.underlined else mean
-    if np.isnan(cell.perplexity.half_width):
-        return mean
-    return rf"{mean} $\pm$ {width}" if kind == "tex" else f"{mean} ± {width}"
+def _shown(rank: Rank) -> table_files.Cell:
+    mean, width = _rounded(rank.perplexity.mean), _rounded(rank.perplexity.half_width)
+    interval = "" if np.isnan(rank.perplexity.half_width) else f"± {width}"
+    if rank.best or rank.underlined:
+        return table_files.Marked(mean, "bold" if rank.best else "underline", interval)
+    return f"{mean} {interval}".rstrip()
 
 
 def _rounded(value: float) -> str:
-    """Return two decimals, or what fits where a run failed."""
+    """Return a number with two decimals; of failed runs a power of ten, ∞ or –."""
     if not np.isfinite(value):
         return "–" if np.isnan(value) else "∞"
     return f"{value:.2f}" if abs(value) < 1e5 else f"{value:.1e}"
 
 
-def _numbers(table: dict[str, dict[str, Cell]]) -> str:
+def _numbers(table: dict[str, dict[str, Rank]]) -> pd.DataFrame:
     records = [
         {
             "experiment": experiment,
             "strategy": name,
-            "seeds": cell.seeds,
-            "perplexity": cell.perplexity.mean,
-            "perplexity_interval": cell.perplexity.half_width,
-            "loss": cell.loss.mean,
-            "loss_interval": cell.loss.half_width,
-            "best": cell.best,
-            "pairs": cell.pairs,
-            "difference_to_best": cell.difference,
-            "p": cell.p,
-            "p_corrected": cell.corrected,
-            "not_significantly_worse": True if cell.best else cell.underlined if cell.pairs > 1 else None,
+            "seeds": rank.seeds,
+            "perplexity": rank.perplexity.mean,
+            "perplexity_interval": rank.perplexity.half_width,
+            "loss": rank.loss.mean,
+            "loss_interval": rank.loss.half_width,
+            "best": rank.best,
+            "pairs": rank.pairs,
+            "difference_to_best": rank.difference,
+            "p": rank.p,
+            "p_corrected": rank.corrected,
+            "not_significantly_worse": True if rank.best else rank.underlined if rank.pairs > 1 else None,
         }
         for experiment, row in table.items()
-        for name, cell in row.items()
+        for name, rank in row.items()
     ]
-    return pd.DataFrame(records).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return pd.DataFrame(records)

@@ -1,4 +1,4 @@
-"""Run records as tables for reporting: metrics, trust, exchanges, costs."""
+"""Run records as tables and dictionaries for reporting: metrics, trust, exchanges, cross-evaluation and costs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from pcft.artifacts.manifests import again
 from pcft.artifacts.run_folders import settings_of, verify
 from pcft.errors import PcftError, first_line
 
+COST_KEYS = {"tokens", "bytes", "seconds", "peak_memory_bytes", "device", "threads", "precision", "versions", "warmup"}
+
 
 def read_records(runs: Sequence[Path], *names: str) -> list[pd.DataFrame]:
-    """Return each of the named tables of several runs (folders), rows of all runs in one; names are such as "metrics".
+    """Return each of the named tables with the rows of several runs (folders); names are such as "metrics".
 
     Raises:
-        PcftError: a file is missing, damaged, of another run, or no parquet table.
+        PcftError: a file is missing, damaged, of another run, or not a parquet table.
     """
     files = [f"{name}.parquet" for name in names]
     for run in runs:
@@ -34,16 +36,19 @@ def _read(file: Path) -> pd.DataFrame:
 
 
 def read_cost(run: Path) -> dict[str, Any]:
-    """Return the costs of a run (folder).
+    """Return the costs of a run (folder), which hold those of its warm-up under "warmup".
 
     Raises:
-        PcftError: they are not there, or not those of a run.
+        PcftError: cost.json is missing, damaged, or not the costs of a run.
     """
     path = run / "cost.json"
     try:
-        return read_object(path)
+        cost = read_object(path)
+        if missing := COST_KEYS - set(cost):
+            raise ValueError(f"lacks {', '.join(sorted(missing))}")
     except (OSError, ValueError) as error:
         raise PcftError(f"{path}: not a record of costs ({first_line(error)}); {again(run)}") from None
+    return cost
 
 
 def poisoned_in(run: Path) -> tuple[int, ...]:
@@ -52,8 +57,13 @@ def poisoned_in(run: Path) -> tuple[int, ...]:
     return tuple(poison["clients"]) if poison else ()
 
 
-def shortfall(missing: Sequence[str], found: int, most: int | None = None) -> str:
-    """Return what to say about runs that are not there, such as "weights/seed=2", naming at `most` so many; nothing if none is missing."""
+def missing_runs_note(missing: Sequence[str], found: int, most: int | None = None) -> str:
+    """Return a note on runs that are missing, such as "weights/seed=2"; empty if none is.
+
+    Args:
+        found: number of runs that are there.
+        most: number of missing runs to name.
+    """
     if not missing:
         return ""
     named = ", ".join([*missing[:most], *(["…"] if most is not None and most < len(missing) else [])])

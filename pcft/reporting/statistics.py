@@ -1,4 +1,4 @@
-"""Records of runs; means, intervals and paired differences over seeds."""
+"""Statistics over seeds: means, intervals, paired differences, p values."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ class Estimate:
 
 
 def estimate(values: Sequence[float] | pd.Series) -> Estimate:
-    """Return mean and 95 % interval of one value a seed."""
+    """Return mean and 95 % interval of one value per seed."""
     mean, error = _mean_and_error(values)
     return Estimate(mean, float(stats.t.ppf(0.975, len(values) - 1) * error) if len(values) > 1 else float("nan"))
 
 
 def _mean_and_error(values: Sequence[float] | pd.Series) -> tuple[float, float]:
     """Return mean and standard error, which is NaN with a single value, or one that is not finite."""
-    given = np.asarray(values, dtype=float)
-    if not np.isfinite(given).all() or len(given) < 2:
-        return float(np.mean(given)) if len(given) else float("nan"), float("nan")
-    return float(np.mean(given)), float(np.std(given, ddof=1) / np.sqrt(len(given)))
+    array = np.asarray(values, dtype=float)
+    if not np.isfinite(array).all() or len(array) < 2:
+        return float(np.mean(array)) if len(array) else float("nan"), float("nan")
+    return float(np.mean(array)), float(np.std(array, ddof=1) / np.sqrt(len(array)))
 
 
 def last(metrics: pd.DataFrame, split: str) -> pd.DataFrame:
-    """Return the rows of `split` at each run's last iteration: one a strategy, seed and client."""
+    """Return the rows of `split` at each run's last iteration: one per strategy, seed and client."""
     rows = metrics[metrics["split"] == split]
     return rows[rows["iteration"] == rows.groupby(["strategy", "seed"])["iteration"].transform("max")]
 
 
 def selected(metrics: pd.DataFrame, split: str) -> pd.DataFrame:
-    """Return the rows of `split` at the iteration at which each client's own validation loss is lowest."""
+    """Return the rows of `split` at the iteration where the client's own validation loss is lowest: one per strategy, seed and client."""
     keys = ["strategy", "seed", "client"]
     validation = metrics[metrics["split"] == "validation"]
     best = validation.loc[validation.groupby(keys)["loss"].idxmin(), [*keys, "iteration"]]
@@ -50,18 +50,18 @@ def selected(metrics: pd.DataFrame, split: str) -> pd.DataFrame:
 
 
 def by_seed(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return the mean of `column` over clients, every client counting alike: seeds x strategies."""
+    """Return the unweighted mean of `column` over clients: seeds x strategies."""
     table = rows.groupby(["seed", "strategy"])[column].mean().unstack("strategy")
     return table[[name for name in rows["strategy"].unique() if name in table]]
 
 
 def worst_client(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the highest loss of a client: seeds x strategies."""
+    """Return the highest loss of any client: seeds x strategies."""
     return rows.groupby(["seed", "strategy"])["loss"].max().unstack("strategy")
 
 
 def share_worse(rows: pd.DataFrame, baseline: str) -> pd.DataFrame | None:
-    """Return the share of clients whose loss is above their own under `baseline`: seeds x strategies; None without the baseline."""
+    """Return the share of clients whose loss is higher than under `baseline`: seeds x strategies; None without the baseline."""
     losses = rows.set_index(["seed", "client", "strategy"])["loss"].unstack("strategy")
     if baseline not in losses:
         return None
@@ -70,7 +70,7 @@ def share_worse(rows: pd.DataFrame, baseline: str) -> pd.DataFrame | None:
 
 
 def paired(table: pd.DataFrame, strategy: str, baseline: str) -> Estimate | None:
-    """Return the difference `strategy` minus `baseline` over the seeds that both have; None without any."""
+    """Return the mean difference `strategy` minus `baseline` over the seeds that both have (seeds x strategies); None without any."""
     if baseline not in table or strategy == baseline:
         return None
     differences = (table[strategy] - table[baseline]).dropna()
@@ -78,7 +78,7 @@ def paired(table: pd.DataFrame, strategy: str, baseline: str) -> Estimate | None
 
 
 def p_value(differences: Sequence[float] | pd.Series) -> float:
-    """Return the p value of a paired t-test, two-sided, of one difference a seed; NaN with fewer than two."""
+    """Return the p value of a two-sided paired t-test of one difference per seed; NaN with fewer than two."""
     mean, error = _mean_and_error(differences)
     if error == 0:
         return 1.0 if mean == 0 else 0.0
@@ -86,7 +86,7 @@ def p_value(differences: Sequence[float] | pd.Series) -> float:
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Return p values corrected for how many they are (Holm, 1979): the i-th smallest of m times m - i + 1, never under a smaller one's."""
+    """Return p values corrected for their number (Holm, 1979): the i-th smallest of m times m - i + 1, never below a smaller one's."""
     corrected, highest = [0.0] * len(values), 0.0
     for rank, i in enumerate(sorted(range(len(values)), key=lambda i: values[i])):
         highest = max(highest, min(1.0, (len(values) - rank) * values[i]))

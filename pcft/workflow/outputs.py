@@ -1,63 +1,74 @@
-"""What each table and figure over several experiments is of, and which figures there are of one.
+"""Outputs of the workflow: which tables and figures there are, and which runs each of them shows.
 
-Standard library only, because parsing the workflow imports it.
+Standard library only, because parsing the Snakefile imports it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from pcft.config.comparisons import ANY_SETTING, KINDS, Comparison
-from pcft.config.figures import CORPUS_NAMES, NAMES, STUDIES
+from pcft.artifacts.paths import RunPath
+from pcft.config.comparisons import Comparison
+from pcft.config.figure_registry import ANY_SETTING, FIGURES, OF_CORPUS, OF_EXPERIMENT, STUDIES, FigureKind, Subject
 from pcft.config.schema import Config
+from pcft.config.sweeps import Sweep, figure_of
 from pcft.workflow.jobs.figures import ComparisonJob, Entry, RankingJob
-from pcft.workflow.jobs.report import About, Item, PaperJob
+from pcft.workflow.jobs.report import Item, PaperJob
 
-IMPROVEMENT, RANKING = "improvement", "perplexity"  # the figure and the table over experiments that are made by themselves
-OVER_LOCAL = (IMPROVEMENT, "gains", "topologies")  # figures over a baseline, which is `local` if none is named
+IMPROVEMENT, RANKING = "improvement", "perplexity"  # figure and table of every configuration with several experiments
 EVERYTHING, SWEEPS, CORPORA = "All experiments", "Sweeps", "Corpora"  # sections
-Found = Callable[[str], tuple[list[str], list[str]]]  # experiment -> folders of the runs that count, and of those that are missing
+Found = Callable[[str], tuple[list[str], list[str]]]  # experiment -> folders of its runs that count, and of those that are missing
 
 
 def figures(config: Config, experiment: str) -> list[str]:
-    """Return the figures of an experiment that are made by themselves: the studies only where there is something to study."""
+    """Return the figures of an experiment: those of every experiment, and the studies in which its strategies differ."""
+    return [*OF_EXPERIMENT, *(name for name in STUDIES if _differ(config, experiment, FIGURES[name].study))]
+
+
+def _differ(config: Config, experiment: str, settings: Sequence[str]) -> bool:
+    """Whether strategies of an experiment that have the same source of trust differ in one of the settings."""
     known = config.all_strategies()
-    sources = Counter(source for source, _ in {_topology(known[name]) for name in config.experiments[experiment].strategies})
-    return [*NAMES, *(STUDIES if max(sources.values()) > 1 else ())]
-
-
-def _topology(strategy: Any) -> tuple[str, tuple[Any, ...]]:
-    return strategy.trust, (strategy.topology, strategy.threshold, strategy.k, strategy.candidates)
+    strategies = [known[name] for name in config.experiments[experiment].strategies]
+    variants = {(strategy.trust, *(getattr(strategy, setting) for setting in settings)) for strategy in strategies}
+    return len(variants) > len({strategy.trust for strategy in strategies})
 
 
 def comparisons(config: Config) -> dict[str, Comparison]:
-    """Return the declared figures; of several experiments there is one of the improvement in any case."""
+    """Return all figures over experiments by name: the improvement if there are several experiments, declared ones, and those of sweeps."""
     usual = {IMPROVEMENT: Comparison(figure=IMPROVEMENT)} if has_ranking(config) and IMPROVEMENT not in config.comparisons else {}
-    return usual | config.comparisons
+    return usual | config.comparisons | {name: _of_sweep(sweep) for name, sweep in _sweeps(config).items()}
+
+
+def _sweeps(config: Config) -> dict[str, Sweep]:
+    """Return the sweeps by the names of their figures."""
+    return {figure_of(name): sweep for name, sweep in config.sweeps.items()}
+
+
+def _of_sweep(sweep: Sweep) -> Comparison:
+    return Comparison(figure="sweep", x=sweep.setting, experiments=tuple(sweep.points.values()))
 
 
 def has_ranking(config: Config) -> bool:
-    """Whether there are experiments to compare, other than those of a sweep."""
+    """Whether there are several experiments to compare, apart from those that sweeps make."""
     return len(config.declared_experiments()) > 1
 
 
-def comparison_job(config: Config, comparison: Comparison, found: Found) -> ComparisonJob:
-    """Return what a declared figure is drawn from."""
-    kind, experiments = KINDS[comparison.figure], config.compared(comparison)
-    setting = comparison.x if kind.x == (ANY_SETTING,) else None
-    baseline = comparison.baseline or ("local" if comparison.figure in OVER_LOCAL else None)
-    strategies = list(comparison.strategies)
-    if strategies and baseline is not None and baseline not in strategies:
-        strategies.append(baseline)
-    entries = [_entry(config, name, strategies, found, setting) for name in experiments]
+def comparison_job(config: Config, name: str, found: Found) -> ComparisonJob:
+    """Return the settings of a figure over experiments."""
+    comparison = comparisons(config)[name]
+    kind, experiments = FIGURES[comparison.figure], config.compared(comparison)
+    subject, strategies = _subject(config, comparison, kind), list(comparison.strategies)
+    if strategies and subject.baseline is not None and subject.baseline not in strategies:
+        strategies.append(subject.baseline)
+    values = [config.value_of(one, subject.x) if kind.x == (ANY_SETTING,) else None for one in experiments]
+    labels = _labels(config, name, kind, experiments, values)
+    entries = [_entry(config, one, found, strategies, label, value) for one, label, value in zip(experiments, labels, values, strict=True)]
     return ComparisonJob(
         figure=comparison.figure,
-        x=comparison.x or next(iter(kind.x), ""),
-        y=comparison.y or next(iter(kind.y), ""),
-        baseline=comparison.baseline,
+        x=subject.x,
+        y=subject.y,
+        baseline=subject.baseline,
         iterations=comparison.iterations,
         width=comparison.width,
         entries=tuple(entry for entry in entries if entry.runs),
@@ -66,65 +77,66 @@ def comparison_job(config: Config, comparison: Comparison, found: Found) -> Comp
     )
 
 
-def ranking_job(config: Config, found: Found) -> RankingJob:
-    """Return what the table over experiments is made of."""
-    entries = [_entry(config, name, (), found) for name in config.declared_experiments()]
-    return RankingJob(entries=tuple(entry for entry in entries if entry.runs), missing=_missing(entries))
+def _labels(config: Config, name: str, kind: FigureKind, experiments: Sequence[str], values: Sequence[Any]) -> list[str]:
+    """Return the experiments' labels: those of a sweep, else the values of the setting on the axis, else the experiments' names."""
+    if name in _sweeps(config):
+        return list(_sweeps(config)[name].points)
+    return ["none" if value is None else str(value) for value in values] if kind.x == (ANY_SETTING,) else list(experiments)
 
 
-def about(config: Config, comparison: Comparison) -> About:
-    """Return what the caption of a declared figure says."""
-    kind, experiments = KINDS[comparison.figure], config.compared(comparison)
-    every = dict.fromkeys(name for experiment in experiments for name in config.experiments[experiment].strategies)
-    return About(
-        figure=comparison.figure,
+def _subject(config: Config, comparison: Comparison, kind: FigureKind) -> Subject:
+    return Subject(
+        experiments=tuple(config.compared(comparison)),
         x=comparison.x or next(iter(kind.x), ""),
         y=comparison.y or next(iter(kind.y), ""),
-        baseline=comparison.baseline,
-        caption=comparison.caption,
-        experiments=tuple(experiments),
-        strategies=comparison.strategies or tuple(every),
+        baseline=comparison.baseline or kind.baseline,
     )
 
 
+def ranking_job(config: Config, found: Found) -> RankingJob:
+    """Return the settings of the table over experiments."""
+    entries = [_entry(config, name, found) for name in config.declared_experiments()]
+    return RankingJob(entries=tuple(entry for entry in entries if entry.runs), missing=_missing(entries))
+
+
 def items(config: Config, corpora: Iterable[tuple[str, str]], found: Found) -> list[Item]:
-    """Return every table and figure that is made by itself or declared, of what has runs; `corpora` come with their tokenizers."""
+    """Return all tables and figures of what has runs, sorted by section; `corpora` are pairs of a corpus and its tokenizer."""
     there = [name for name in config.experiments if found(name)[0]]
-    declared = {name: one for name, one in comparisons(config).items() if comparison_job(config, one, found).entries}
-    swept = [name for name, sweep in config.sweeps.items() if set(sweep.points.values()) & set(there)]
-    texts = ["-".join(pair) for pair in corpora]
     ranking = has_ranking(config) and bool(set(config.declared_experiments()) & set(there))
+    texts = ["-".join(pair) for pair in corpora]
     return [
         *([_table(RANKING, EVERYTHING)] if ranking else []),
-        *(_declared(config, name, one) for name, one in declared.items()),
-        *(_figure(f"sweep-{name}", SWEEPS, "sweep", sweep=name) for name in swept),
+        *(_comparison(config, name) for name in comparisons(config) if comparison_job(config, name, found).entries),
         *(item for name in there for item in _of_experiment(config, name)),
         *(_table(f"corpus-{name}", CORPORA) for name in texts),
-        *(_figure(f"{figure}-{name}", CORPORA, "corpus-figure") for name in texts for figure in CORPUS_NAMES),
+        *(_figure(f"{figure}-{name}", CORPORA, FIGURES[figure].caption_of(Subject())) for name in texts for figure in OF_CORPUS),
     ]
 
 
+def _comparison(config: Config, name: str) -> Item:
+    comparison = comparisons(config)[name]
+    kind, section = FIGURES[comparison.figure], SWEEPS if name in _sweeps(config) else EVERYTHING
+    caption = comparison.caption or kind.caption_of(_subject(config, comparison, kind))
+    return _figure(name, section, caption, wide=comparison.width == "text")
+
+
 def _of_experiment(config: Config, name: str) -> list[Item]:
-    drawn = [_figure(f"{figure}-{name}", name, "figure", figure=figure, experiment=name) for figure in figures(config, name)]
+    subject = Subject(experiments=(name,))
+    drawn = [_figure(f"{figure}-{name}", name, FIGURES[figure].caption_of(subject)) for figure in figures(config, name)]
     return [_table(f"final-{name}", name), *drawn, _table(f"costs-{name}", name)]
 
 
 def _table(name: str, section: str) -> Item:
-    return Item(kind="table", name=name, section=section, wildcards={})
+    return Item(kind="table", name=name, section=section)
 
 
-def _figure(name: str, section: str, rule: str, **wildcards: str) -> Item:
-    return Item(kind="figure", name=name, section=section, rule=rule, wildcards=wildcards)
-
-
-def _declared(config: Config, name: str, comparison: Comparison) -> Item:
-    item = _figure(name, EVERYTHING, "comparison", comparison=name)
-    return replace(item, about=about(config, comparison), wide=comparison.width == "text")
+def _figure(name: str, section: str, caption: str, *, wide: bool = False) -> Item:
+    return Item(kind="figure", name=name, section=section, caption=caption, wide=wide)
 
 
 def paper_job(config: Config, corpora: Iterable[tuple[str, str]], found: Found) -> PaperJob:
-    """Return what the summary of everything shows."""
-    entries = [_entry(config, name, (), found) for name in config.experiments]
+    """Return the settings of the PDF of all tables and figures."""
+    entries = [_entry(config, name, found) for name in config.experiments]
     return PaperJob(
         items=tuple(items(config, corpora, found)),
         entries=tuple(entry for entry in entries if entry.runs),
@@ -133,24 +145,27 @@ def paper_job(config: Config, corpora: Iterable[tuple[str, str]], found: Found) 
     )
 
 
-def _entry(config: Config, name: str, strategies: Iterable[str], found: Found, setting: str | None = None) -> Entry:
-    declared, wanted = config.experiments[name], list(strategies) or list(config.experiments[name].strategies)
-    there, lacking = (
-        sorted((p for p in paths if _strategy(p) in wanted), key=lambda p: wanted.index(_strategy(p))) for paths in found(name)
-    )
-    value = None if setting is None else config.value_of(name, setting)
+def _entry(config: Config, name: str, found: Found, strategies: Sequence[str] = (), label: str | None = None, value: Any = None) -> Entry:
+    """Return an experiment with its runs of the strategies (of all its own, if none are named), in the order of these."""
+    declared = config.experiments[name]
+    order = {strategy: i for i, strategy in enumerate(strategies or declared.strategies)}
+
+    def chosen(folders: Iterable[str]) -> list[str]:
+        return sorted((path for path in folders if _strategy(path) in order), key=lambda path: order[_strategy(path)])
+
+    there, missing = map(chosen, found(name))
     return Entry(
         experiment=name,
         corpus=f"corpora/{declared.corpus}/{declared.model}",
-        label=name if setting is None else "none" if value is None else f"{value}",
+        label=name if label is None else label,
         value=number(value),
         runs=tuple(there),
-        missing=tuple(path.removeprefix("runs/") for path in lacking),
+        missing=tuple(path.removeprefix("runs/") for path in missing),
     )
 
 
-def _strategy(run: str) -> str:
-    return run.split("/")[2]  # runs, experiment, strategy, seed
+def _strategy(folder: str) -> str:
+    return RunPath.parse(folder).strategy
 
 
 def _missing(entries: Iterable[Entry]) -> tuple[str, ...]:

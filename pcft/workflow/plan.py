@@ -17,11 +17,9 @@ from pcft.artifacts.run_folders import finished
 from pcft.config.experiments import Experiment
 from pcft.config.schema import Config
 from pcft.config.strategies import Strategy
-from pcft.config.sweeps import Sweep
 from pcft.workflow import outputs
 from pcft.workflow.code_hash import code_of
 from pcft.workflow.jobs.corpus import CorpusJob
-from pcft.workflow.jobs.figures import Point, SweepJob
 from pcft.workflow.jobs.model import ModelJob
 from pcft.workflow.jobs.run import Run, before_exchanges, before_the_end
 
@@ -53,14 +51,12 @@ def settings_files(config: Config, results: Path = Path("results")) -> dict[str,
                 name, experiment, WARMUPS[about.trained], trained=about.trained
             )
             files[f"runs/{name}/{strategy}/settings.json"] = run(name, experiment, strategy, strategy=about, trained=about.trained)
-    for name, sweep in config.sweeps.items():
-        files[f"sweeps/{name}/settings.json"] = sweep_job(config, sweep, results)
 
     def found(experiment: str) -> tuple[list[str], list[str]]:
         return counted(config, experiment, results)
 
-    for name, comparison in outputs.comparisons(config).items():
-        files[f"comparisons/{name}/settings.json"] = outputs.comparison_job(config, comparison, found)
+    for name in outputs.comparisons(config):
+        files[f"comparisons/{name}/settings.json"] = outputs.comparison_job(config, name, found)
     if outputs.has_ranking(config):
         files["ranking/settings.json"] = outputs.ranking_job(config, found)
     files["paper/settings.json"] = outputs.paper_job(config, corpora(config), found)
@@ -157,19 +153,6 @@ def settings_of_runs(config: Config, experiment: str) -> dict[str, tuple[Any, in
         settings = json.loads(canonical(_plain(run(experiment, declared, name, strategy=about, trained=about.trained))))
         result |= {f"runs/{experiment}/{name}/seed={seed}": (settings, seed) for seed in declared.seeds}
     return result
-
-
-def sweep_job(config: Config, sweep: Sweep, results: Path) -> SweepJob:
-    """Return what the figure of a sweep is drawn from; points without a run are left out, and their runs named."""
-    points, missing = [], []
-    for label, name in sweep.points.items():
-        found, lacking = counted(config, name, results)
-        missing += [path.removeprefix("runs/") for path in lacking]
-        if found:
-            value = outputs.number(config.value_of(name, sweep.setting))
-            points.append(Point(label=label, experiment=name, runs=tuple(found), value=value))
-    poisoned = outputs.poisoned(config, sweep.points.values())
-    return SweepJob(setting=sweep.setting, points=tuple(points), poisoned=poisoned, missing=tuple(missing))
 
 
 def shards(config: Config, corpus: str) -> list[str]:

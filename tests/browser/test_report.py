@@ -11,7 +11,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-from pcft.config.figures import NAMES as FIGURES
+from pcft.config.figure_registry import OF_EXPERIMENT as FIGURES
 from tests.support.browser import complaints, opened, requests
 from tests.support.workspace import Workspace
 

@@ -14,6 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from pcft.config.figure_registry import FIGURES
 from pcft.workflow import code_hash
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +100,8 @@ def needed(command: str) -> dict[str, set[str]]:
     }
     names[command] = subcommands()[command]
     stages = {name for name in names[command] if name.startswith("pcft.") and code_hash._source(name)}
+    if "pcft.reporting.figures.build" in stages:  # which finds the modules of figures in their registry
+        stages |= {kind.module for kind in FIGURES.values()}
     for module in set().union(*map(code_hash.modules_of, stages)):
         names[module] = imported(code_hash._tree(module))
     tops = {module: {name.partition(".")[0] for name in found} - LAZY.get(module, set()) for module, found in names.items()}

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 
-from pcft.config.figures import NAMES as FIGURES
+from pcft.config.figure_registry import OF_EXPERIMENT as FIGURES
 from tests.support.workspace import Workspace, changed
 
 CORPUS = "corpus_places_tiny"
@@ -49,6 +49,14 @@ def training_code(workspace: Workspace) -> None:
 
 def figure_code(workspace: Workspace) -> None:
     workspace.edit("pcft/reporting/figures/layout.py", "GOLDEN = 0.68", "GOLDEN = 0.7")
+
+
+def code_of_some_figures(workspace: Workspace) -> None:
+    workspace.edit("pcft/reporting/figures/costs.py", "MEGABYTE = 1e6", "MEGABYTE = 2**20")
+
+
+def caption(workspace: Workspace) -> None:
+    workspace.edit("pcft/config/figure_registry.py", "numbers are totals of a run", "numbers are totals")
 
 
 def corpus_code(workspace: Workspace) -> None:
@@ -103,6 +111,9 @@ ALL_FIGURES = {"figure": 2 * EACH, "mixture_places_tiny": 1, "comparison": 1}
 EDITS: list[tuple[str, Callable[[Workspace], None], dict[str, int]]] = [
     ("figure style", changed("figures.font_size", 9), ALL_FIGURES),
     ("figure code", figure_code, ALL_FIGURES),
+    # costs and time; curves are in the module of comparisons
+    ("code of some figures", code_of_some_figures, {"figure": 4, "comparison": 1}),
+    ("a caption", caption, {}),
     (
         "new strategy",
         changed("experiments.main.strategies", ["local", "fedavg", "oracle"]),

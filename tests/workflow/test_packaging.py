@@ -16,7 +16,7 @@ from pcft.workflow.code_hash import code_of
 from tests.support.packaging import BUILT_FROM, instructions
 from tests.support.workspace import ROOT, Workspace
 
-MODULES = {str(path.relative_to(ROOT)) for path in (ROOT / "pcft").rglob("*.py")}
+MODULES = {str(path.relative_to(ROOT)) for pattern in ("*.py", "*.j2") for path in (ROOT / "pcft").rglob(pattern)}
 
 
 def pip(*arguments: str) -> None:

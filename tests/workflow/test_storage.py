@@ -20,7 +20,7 @@ import boto3
 import pytest
 import yaml
 
-from pcft.config.figures import NAMES as FIGURES
+from pcft.config.figure_registry import OF_EXPERIMENT as FIGURES
 from pcft.runtime import journal
 from tests.reliability.test_workflows import children, made, running, wait_for, words
 from tests.support.workspace import ROOT, Workspace

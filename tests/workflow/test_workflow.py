@@ -7,7 +7,7 @@ import json
 import pandas as pd
 import pyarrow.parquet as pq
 
-from pcft.config.figures import NAMES as FIGURES
+from pcft.config.figure_registry import OF_EXPERIMENT as FIGURES
 from tests.support.edits import ACROSS, EACH
 from tests.support.tex import needs_tex
 from tests.support.workspace import Workspace, changed
@@ -83,7 +83,7 @@ def test_variants_and_a_sweep(workspace: Workspace) -> None:
     values = {"nobody": None, "flip": {"clients": [0], "attack": "flip"}}
     config["sweeps"] = {"attacks": {"experiment": "other", "setting": "events.poison", "values": values}}
     workspace.config = config
-    assert workspace.pending() == {"warmup": 2, "finetune": 3, "table": 2, "costs": 2, "figure": 2 * EACH, "sweep": 1, **ACROSS}
+    assert workspace.pending() == {"warmup": 2, "finetune": 3, "table": 2, "costs": 2, "figure": 2 * EACH, **ACROSS, "comparison": 2}
     outputs = set(workspace.pending_outputs())
     assert outputs == {*("main/warmup-frozen-a/seed=1", "main/fixed/seed=1", "main/exact/seed=1")} | {
         *("attacks-flip/warmup/seed=1", "attacks-flip/local/seed=1")
@@ -93,7 +93,7 @@ def test_variants_and_a_sweep(workspace: Workspace) -> None:
     assert (workspace.folder / "results/figures/sweep-attacks.pdf").stat().st_size > 5000
     report = (workspace.folder / "results/report.html").read_text()
     assert "sweep-attacks.png" in report
-    assert r"of <em>attacks-flip</em>: <a class=\"reference external\" href=\"runs/attacks-flip/local/seed=1/\">" in report
+    assert r"of <em>attacks-flip</em>: <em>local</em> <a class=\"reference external\" href=\"runs/attacks-flip/local/seed=1/\">" in report
     assert 'href="../runs/main/warmup-frozen-a/seed=1/"' in (workspace.folder / "results/tables/costs-main.html").read_text()
 
 
@@ -113,6 +113,10 @@ def test_a_declared_figure(workspace: Workspace) -> None:
     assert workspace.pending() == {"comparison": 1}
     workspace.run("figures")
     assert figure.read_bytes() != before
+    changed("comparisons.ours.caption", "As *you* see it.")(workspace)
+    assert workspace.pending() == {}  # but for the report
+    workspace.run()
+    assert "As <em>you</em> see it." in (workspace.folder / "results/report.html").read_text()
     changed("comparisons.ours.strategies", ["fedvag"])(workspace)
     result = workspace.snakemake("-n")
     assert result.returncode == 1

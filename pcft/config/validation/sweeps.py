@@ -1,4 +1,4 @@
-"""Expansion of sweeps: one experiment for each value, made before anything is checked."""
+"""Expansion of sweeps into one experiment per value, before the configuration is checked."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pcft.config.validation.parsing import NAME, Problems, read
 
 
 def expand(values: Any, problems: Problems) -> Any:
-    """Return the config file's values with an experiment for each value of each sweep.
+    """Return the config file's values with one experiment for each value of each sweep.
 
-    A sweep is declared as a `Declaration`. Where the experiment has a value already, it stands for itself.
+    A sweep is declared as a `Declaration` and returned as a `Sweep`. A value that the experiment has already makes no new experiment.
     """
     if not isinstance(values, dict) or "sweeps" not in values:
         return values
@@ -33,7 +33,7 @@ def expand(values: Any, problems: Problems) -> Any:
 
 
 def _declared(place: str, sweep: Any, values: dict[str, Any], problems: Problems) -> dict[str, Any]:
-    """Return the sweep's values by name; none if it is not declared as it must be."""
+    """Return label -> value of a sweep; nothing if its declaration has a problem."""
     wanted = [f.name for f in fields(Declaration)]
     if not isinstance(sweep, dict) or set(sweep) != set(wanted):
         problems.add(place, f"must hold {', '.join(wanted)}, and nothing else")
@@ -43,12 +43,12 @@ def _declared(place: str, sweep: Any, values: dict[str, Any], problems: Problems
         problems.known(str(sweep["experiment"]), _section(values, "experiments"), f"{place}.experiment", "experiments")
     if not isinstance(sweep["setting"], str) or not sweep["setting"]:
         problems.add(f"{place}.setting", "must be the name of a setting, such as adapters.rank or training.tokens")
-    given = sweep["values"]
-    if not isinstance(given, (list, dict)) or len(given) < 2:
+    listed = sweep["values"]
+    if not isinstance(listed, (list, dict)) or len(listed) < 2:
         problems.add(f"{place}.values", "must be a list of two values or more, or map names to them")
         return {}
-    labels = {str(k): v for k, v in given.items()} if isinstance(given, dict) else {_label(value): value for value in given}
-    if len(labels) < len(given):
+    labels = {str(k): v for k, v in listed.items()} if isinstance(listed, dict) else {_label(value): value for value in listed}
+    if len(labels) < len(listed):
         problems.add(f"{place}.values", "holds something twice")
     for label in labels:
         if not NAME.fullmatch(label):
@@ -57,6 +57,7 @@ def _declared(place: str, sweep: Any, values: dict[str, Any], problems: Problems
 
 
 def _expand(name: str, sweep: dict[str, Any], labels: dict[str, Any], values: dict[str, Any], problems: Problems) -> dict[str, Any]:
+    """Add the experiments and corpora of a sweep to `values`; return its setting and points."""
     base, path = values["experiments"][sweep["experiment"]], sweep["setting"].split(".")
     corpora = _section(values, "corpora")
     if path[0] == "corpus" and len(path) > 1 and base.get("corpus") not in corpora:
@@ -81,13 +82,13 @@ def _expand(name: str, sweep: dict[str, Any], labels: dict[str, Any], values: di
 
 
 def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the entries of a section that hold settings."""
+    """Return the entries of a section that are mappings."""
     section = values.get(name)
     return {str(k): v for k, v in section.items() if isinstance(v, dict)} if isinstance(section, dict) else {}
 
 
 def _same(kind: Any, one: Any, other: Any) -> bool:
-    """Whether two declarations come to the same, settings left out having their default."""
+    """Whether two declarations are equal once settings that are left out have their defaults."""
     read_one, read_other = (read(kind, values, "", Problems()) for values in (one, other))
     return read_one is not None and bool(read_one == read_other)
 
@@ -103,7 +104,7 @@ def _label(value: Any) -> str:
 
 
 def _with(section: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:
-    """Return a copy of `section` with another value at `path`, or none; what is missing on the way is made."""
+    """Return a copy of `section` with `value` at `path`, without the setting if it is None; sections missing on the path are added."""
     first, *rest = path
     others, inner = {key: old for key, old in section.items() if key != first}, section.get(first)
     if rest:

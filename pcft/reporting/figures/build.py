@@ -1,8 +1,13 @@
-"""Stage `figure`: records to files, one look for all figures."""
+"""Stage `figure`: a figure from records to PDF and PNG files, in the style of all figures.
+
+The functions that draw are found by their places in the registry of figures, which callers pass on; the registry is not imported here,
+so that an edit of a caption draws nothing again.
+"""
 
 from __future__ import annotations
 
 import io
+import pkgutil
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,98 +20,61 @@ from matplotlib.figure import Figure
 
 from pcft.artifacts.corpus_folders import read_manifest
 from pcft.artifacts.files import replacing
-from pcft.config.comparisons import KINDS
 from pcft.config.figures import Figures
-from pcft.reporting.figures.comparisons import curves, improvement
-from pcft.reporting.figures.costs import costs, time_spent
-from pcft.reporting.figures.data import Data, read
-from pcft.reporting.figures.gains import client_gains, topologies
-from pcft.reporting.figures.losses import cross_losses, final_perplexity, learning_curves
-from pcft.reporting.figures.mixture import mixture
-from pcft.reporting.figures.sweep import sweep
-from pcft.reporting.figures.trust import peers, trust_history, trust_matrices, trust_parts
-from pcft.reporting.run_records import shortfall
-from pcft.workflow.jobs.figures import ComparisonJob, Point, SweepJob
+from pcft.reporting.figures.data import read
+from pcft.reporting.figures.style import rc_params
+from pcft.reporting.run_records import missing_runs_note
+from pcft.workflow.jobs.figures import ComparisonJob
 
-FIGURES = {
-    "learning-curves": learning_curves,
-    "final-perplexity": final_perplexity,
-    "gains": client_gains,
-    "costs": costs,
-    "time": time_spent,
-    "trust": trust_matrices,
-    "trust-history": trust_history,
-    "trust-parts": trust_parts,
-    "peers": peers,
-    "cross": cross_losses,
-    "topologies": topologies,
-}
-COMPARISONS = {"improvement": improvement, "curves": curves}
-CORPUS_FIGURES = {"mixture": mixture}
 METADATA = {"pdf": {"CreationDate": None}, "png": {"Software": None}}  # without what differs between two equal figures
 NAMED = 4  # missing runs that a figure names
 
 
-def style(look: Figures) -> dict[str, Any]:
-    """Return matplotlib's settings for the chosen look; PDF fonts are embedded as TrueType, which publishers ask for."""
-    return {
-        "font.size": look.font_size,
-        "legend.fontsize": "small",
-        "legend.title_fontsize": "small",
-        "legend.frameon": False,
-        "legend.handlelength": 1.4,
-        "text.parse_math": False,  # names may hold a dollar sign
-        "axes.titlesize": "medium",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.alpha": 0.3,
-        "grid.linewidth": 0.5,
-        "lines.linewidth": 1.2,
-        "pdf.fonttype": 42,
-        "figure.constrained_layout.use": True,
-    }
-
-
-def build(name: str, runs: Sequence[Path], corpus: Path, look: Figures, output: Path, missing: Sequence[str] = ()) -> None:
-    """Draw figure `name` and write `output` with the endings .pdf and .png; the same data give the same bytes.
+def of_experiment(function: str, runs: Sequence[Path], corpus: Path, look: Figures, output: Path, missing: Sequence[str] = ()) -> None:
+    """Draw a figure of an experiment; write `output` with the suffixes .pdf and .png. Equal records give equal bytes.
 
     Args:
+        function: place of the function that draws, as module:name.
         runs, corpus: folders.
-        missing: runs that are not there, such as "weights/seed=2", which the figure is to name.
+        missing: runs that the figure names as missing, such as "weights/seed=2".
     """
-    if name in CORPUS_FIGURES:
-        _write(lambda: CORPUS_FIGURES[name](read_manifest(corpus), look), look, output)
-    else:
-        _write(lambda: FIGURES[name](read(runs, corpus), look), look, output, shortfall(missing, len(runs), NAMED))
+    note = missing_runs_note(missing, len(runs), NAMED)
+    _write(lambda: _function(function)(read(runs, corpus), look), look, output, note)
 
 
-def build_sweep(job: SweepJob, results: Path, look: Figures, output: Path) -> None:
-    """Draw the figure of a sweep, of which `results` holds the runs."""
-    found = sum(len(point.runs) for point in job.points)
-    _write(lambda: sweep(job, results, look), look, output, shortfall(job.missing, found, NAMED))
+def of_corpus(function: str, corpus: Path, look: Figures, output: Path) -> None:
+    """Draw a figure of a corpus (folder); files and `function` as in `of_experiment`."""
+    _write(lambda: _function(function)(read_manifest(corpus), look), look, output)
 
 
-def build_comparison(job: ComparisonJob, results: Path, look: Figures, output: Path) -> None:
-    """Draw a declared figure, of which `results` holds the runs."""
+def of_comparison(function: str, job: ComparisonJob, results: Path, look: Figures, output: Path, *, several: bool) -> None:
+    """Draw a declared figure; files and `function` as in `of_experiment`.
+
+    Args:
+        results: folder of the runs and corpora.
+        several: whether the figure shows several experiments.
+    """
     look = replace(look, width=look.text_width if job.width == "text" else look.width)
+
+    def draw() -> Figure:
+        data = {one.experiment: read([results / run for run in one.runs], results / one.corpus) for one in job.entries}
+        if several:
+            return _function(function)(job, data, look)
+        (one,) = data.values()
+        options: dict[str, Any] = {"iterations": job.iterations} if job.iterations else {}
+        return _function(function)(one, look, **options)
+
     found = sum(len(entry.runs) for entry in job.entries)
-    _write(lambda: _compare(job, results, look), look, output, shortfall(job.missing, found, NAMED))
+    _write(draw, look, output, missing_runs_note(job.missing, found, NAMED))
 
 
-def _compare(job: ComparisonJob, results: Path, look: Figures) -> Figure:
-    if job.figure == "sweep":
-        points = [Point(label=one.label, experiment=one.experiment, runs=one.runs, value=one.value) for one in job.entries]
-        return sweep(SweepJob(setting=job.x, points=tuple(points), poisoned=job.poisoned), results, look)
-    data: dict[str, Data] = {entry.experiment: read([results / run for run in entry.runs], results / entry.corpus) for entry in job.entries}
-    if KINDS[job.figure].several:
-        return COMPARISONS[job.figure](job, data, look)
-    (one,) = data.values()
-    return trust_history(one, look, job.iterations) if job.iterations else FIGURES[job.figure](one, look)
+def _function(place: str) -> Callable[..., Figure]:
+    function: Callable[..., Figure] = pkgutil.resolve_name(place)
+    return function
 
 
 def _write(draw: Callable[[], Figure], look: Figures, output: Path, note: str = "") -> None:
-    with matplotlib.rc_context(style(look)):  # type: ignore[arg-type]  # the stubs want literal keys
+    with matplotlib.rc_context(rc_params(look)):  # type: ignore[arg-type]  # the stubs want literal keys
         figure = draw()
         if note:
             _add(note, figure, look)

@@ -1,4 +1,4 @@
-"""Figures over several experiments, as the configuration declares them."""
+"""Figures over several experiments."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from matplotlib.ticker import EngFormatter
 
 from pcft.config.figures import Figures
 from pcft.reporting.figures.costs import MEGABYTE, spent_by
-from pcft.reporting.figures.data import Data
-from pcft.reporting.figures.gains import by_strategy, draw_estimate, gain_label, gains_of, rein_in_gains
-from pcft.reporting.figures.layout import BESIDE, grid, legend, names_below, panels
+from pcft.reporting.figures.data import FigureData
+from pcft.reporting.figures.gains import by_strategy, clip_low_gains, draw_estimate, gain_label, gains_of
+from pcft.reporting.figures.layout import SIDE_BY_SIDE, grid, legend, names_below, panels
 from pcft.reporting.figures.losses import draw_curve
-from pcft.reporting.figures.style import MARKERS, colour, line, rein_in
+from pcft.reporting.figures.style import MARKERS, clip_outliers, colour, line
 from pcft.workflow.jobs.figures import ComparisonJob
 
 UNITS = {"loss": "test loss (nats/token)", "perplexity": "test perplexity", "accuracy": "test accuracy"}
 AXES = {"iteration": "iteration", "tokens": "training tokens of a client", "megabytes": "MB received by a client"}
 
 
-def improvement(job: ComparisonJob, data: Mapping[str, Data], look: Figures) -> Figure:
-    """Gain over the baseline by strategy and experiment, means over seeds with 95 % intervals, paired by seed and client."""
-    baseline = job.baseline or "local"
-    compared = {name: one for name, one in data.items() if baseline in one.strategies and len(one.strategies) > 1} or data
-    found = {name: gains_of(one, baseline, job.y) for name, one in compared.items()}
+def improvement(job: ComparisonJob, data: Mapping[str, FigureData], look: Figures) -> Figure:
+    """Gain over the baseline by strategy and experiment: means over seeds with 95 % intervals, paired by seed and client."""
+    compared = {name: one for name, one in data.items() if job.baseline in one.strategies and len(one.strategies) > 1} or data
+    found = {name: gains_of(one, job.baseline, job.y) for name, one in compared.items()}
     over = next(iter(found.values()))[0]
     strategies = [name for name in all_strategies(compared) if name != over]
     outer, inner = (list(compared), strategies) if job.x == "experiment" else (strategies, list(compared))
@@ -43,11 +42,11 @@ def improvement(job: ComparisonJob, data: Mapping[str, Data], look: Figures) -> 
     for edge in range(1, len(outer)):
         axis.axvline(edge - 0.5, color="0.85", linewidth=0.5, zorder=0)
     axis.axhline(0, color="0.3", linewidth=0.6)
-    rein_in_gains(axis, of=job.y)
+    clip_low_gains(axis, of=job.y)
     axis.set_xlim(-0.55, len(outer) - 0.45)
     names_below(axis, outer, look, 0.8 * look.width)
     axis.grid(visible=False, axis="x")
-    axis.set_ylabel(gain_label(over) if job.y == "loss" else f"perplexity under that\n{'of ' if over == baseline else ''}{over}")
+    axis.set_ylabel(gain_label(over) if job.y == "loss" else f"perplexity under that\n{'of ' if over == job.baseline else ''}{over}")
     if job.x == "experiment":
         handles = [Line2D([], [], color=colour(name, strategies), marker="o", markersize=4, linestyle="none") for name in strategies]
         legend(figure, handles, strategies, look)
@@ -61,9 +60,9 @@ def _marker(i: int) -> str:
     return MARKERS[i % len(MARKERS)]
 
 
-def curves(job: ComparisonJob, data: Mapping[str, Data], look: Figures) -> Figure:
-    """Test loss, perplexity or accuracy on the way, a panel an experiment; minus that of the baseline, if one is named."""
-    columns = 3 if look.width >= BESIDE else 1 if len(data) <= 3 else 2
+def curves(job: ComparisonJob, data: Mapping[str, FigureData], look: Figures) -> Figure:
+    """Test loss, perplexity or accuracy during training, one panel per experiment; minus that of the baseline, if there is one."""
+    columns = 3 if look.width >= SIDE_BY_SIDE else 1 if len(data) <= 3 else 2
     height = 1.5 if len(data) > 1 else 2.0
     figure, axes = grid(len(data), columns, look, height=height)
     strategies = all_strategies(data)
@@ -77,8 +76,8 @@ def curves(job: ComparisonJob, data: Mapping[str, Data], look: Figures) -> Figur
             if len(rows):
                 draw_curve(axis, _along(rows, one, strategy, job.x), line(strategy, strategies), strategy)
         if job.baseline is None and job.y != "accuracy":
-            began = float(table.iloc[:, 0].max())  # what is far above that has failed
-            rein_in(axis, limit=began + 1 if job.y == "loss" else 2 * began)
+            untrained = float(table.iloc[:, 0].max())  # runs far above it have failed
+            clip_outliers(axis, limit=untrained + 1 if job.y == "loss" else 2 * untrained)
         if len(data) > 1:
             axis.set_title(name, fontsize="small")
         axis.tick_params(labelsize="small")
@@ -92,8 +91,8 @@ def curves(job: ComparisonJob, data: Mapping[str, Data], look: Figures) -> Figur
     return figure
 
 
-def _along(rows: pd.DataFrame, data: Data, strategy: str, x: str) -> pd.DataFrame:
-    """Return seeds x iterations as seeds x what the axis shows."""
+def _along(rows: pd.DataFrame, data: FigureData, strategy: str, x: str) -> pd.DataFrame:
+    """Return seeds x iterations as seeds x the quantity on the horizontal axis."""
     if x == "iteration":
         return rows
     if x == "tokens":
@@ -107,6 +106,6 @@ def _along(rows: pd.DataFrame, data: Data, strategy: str, x: str) -> pd.DataFram
     return rows.loc[:, kept].set_axis(np.array(places)[kept], axis=1)
 
 
-def all_strategies(data: Mapping[str, Data]) -> list[str]:
-    """Return the strategies of all experiments, each once, in the order of the first that has it."""
+def all_strategies(data: Mapping[str, FigureData]) -> list[str]:
+    """Return the strategies of all experiments, each once, in the order of the first experiment that has it."""
     return list(dict.fromkeys(name for one in data.values() for name in one.strategies))

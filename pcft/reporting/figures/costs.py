@@ -1,4 +1,4 @@
-"""Figures of what collaboration costs."""
+"""Figures of costs: megabytes, tokens, time."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from pcft.config.figures import Figures
-from pcft.reporting.figures.data import OTHER, Data
+from pcft.reporting.figures.data import OTHER, FigureData
 from pcft.reporting.figures.layout import SMALL, legend, panels, width_of
-from pcft.reporting.figures.style import SHADES, line, rein_in
+from pcft.reporting.figures.style import SHADES, clip_outliers, line
 
 MEGABYTE = 1e6
 PHASES = ("load", "train", "evaluate", "trust", "exchange", OTHER)
 UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0))
 
 
-def costs(data: Data, look: Figures) -> Figure:
+def costs(data: FigureData, look: Figures) -> Figure:
     """Test perplexity against megabytes received and against tokens passed through the model; means over clients and seeds.
 
-    Bytes are those of an average client, peer to peer (lines with points) and by way of a server (thin). Tokens are those trained on and
-    those that trust took, each counted once.
+    Both are those of an average client: bytes peer to peer (lines with points) and from a server (thin); tokens for training and trust.
     """
     figure, (top, bottom) = panels(2, look, share=0.95, sharey=True)
     for name in data.strategies:
@@ -30,15 +29,15 @@ def costs(data: Data, look: Figures) -> Figure:
         top.plot(curve["server"] / MEGABYTE, curve["perplexity"], **drawn, linewidth=0.6)
         bottom.plot(curve["tokens"], curve["perplexity"], **drawn, marker="o", markersize=2.5)
     bottom.xaxis.set_major_formatter(EngFormatter(sep=""))
-    rein_in(top, bottom)
+    clip_outliers(top, bottom)
     top.set(xlabel="MB received by a client (thin: server)", ylabel="test perplexity")
     bottom.set(xlabel="tokens of a client, to train and to set trust", ylabel="test perplexity")
     legend(figure, *top.get_legend_handles_labels(), look)
     return figure
 
 
-def spent_by(data: Data, strategy: str) -> pd.DataFrame:
-    """Return perplexity and what it has cost so far, by evaluation from the first exchange on: bytes, tokens of an average client."""
+def spent_by(data: FigureData, strategy: str) -> pd.DataFrame:
+    """Return one row per evaluation from the first exchange on: iteration, perplexity, and bytes and tokens of an average client so far."""
     metrics, exchanges = (table[table["strategy"] == strategy] for table in (data.metrics, data.exchanges))
     columns = {"peer": "peer_received_bytes", "server": "server_received_bytes", "tokens": "trust_tokens"}
     spent = exchanges.groupby("iteration")[list(columns.values())].sum() / exchanges[["seed", "client"]].drop_duplicates().shape[0]
@@ -55,8 +54,8 @@ def spent_by(data: Data, strategy: str) -> pd.DataFrame:
     return table[table["iteration"] >= first]
 
 
-def time_spent(data: Data, look: Figures) -> Figure:
-    """Where the time went: seconds of a run by phase, means over seeds, and of the warm-up that they share; numbers are whole runs."""
+def time_spent(data: FigureData, look: Figures) -> Figure:
+    """Time of runs and of their shared warm-up by phase, means over seeds; numbers are totals."""
     means = data.seconds.groupby(["strategy", "phase"])["seconds"].mean().unstack("phase").fillna(0.0)
     warmups = [name for name in means.index if name not in data.strategies]
     names = [*warmups, *(name for name in data.strategies if name in means.index)]

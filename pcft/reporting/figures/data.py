@@ -1,4 +1,4 @@
-"""What figures are drawn from, and what they have in common."""
+"""Records of an experiment as figures draw them: run tables, category shares of the clients, seconds by phase."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import numpy as np
 import pandas as pd
 
 from pcft.artifacts.corpus_folders import read_manifest
-from pcft.artifacts.paths import WARMUPS
-from pcft.artifacts.run_folders import settings_of
+from pcft.artifacts.paths import RunPath
+from pcft.artifacts.run_folders import settings_of, warmup_folder
 from pcft.reporting.run_records import poisoned_in, read_cost, read_records
 
-OTHER = "other"  # seconds of a run that none of its phases was charged with
+OTHER = "other"  # phase of the seconds that belong to no other phase
 
 
 @dataclass(frozen=True)
-class Data:
-    """What figures are drawn from.
+class FigureData:
+    """Records of an experiment.
 
     Attributes:
-        metrics, exchanges, cross: the rows of every run's metrics.parquet, exchanges.parquet and cross.parquet, without poisoned clients.
-        trust: the rows of every run's trust.parquet in which the client took part.
+        metrics, exchanges, cross: rows of all runs' metrics.parquet, exchanges.parquet and cross.parquet, without poisoned clients.
+        trust: rows of all runs' trust.parquet of clients that took part in the exchange.
         categories: names of the categories.
         shares: clients' measured category shares, [clients][categories].
-        seconds: of each strategy and seed in each phase of its run; warm-ups, which strategies share, stand beside them by their names.
-        settings: what each strategy is made of, as the settings of its runs hold it.
+        seconds: by strategy, seed and phase; rows of a warm-up, which strategies share, have its name as their strategy.
+        settings: strategy -> its settings.
     """
 
     metrics: pd.DataFrame
@@ -42,25 +42,25 @@ class Data:
 
     @property
     def strategies(self) -> list[str]:
-        """Strategies in the order of the configuration."""
+        """Names of the strategies, in the order of the configuration."""
         return [str(name) for name in self.metrics["strategy"].unique()]
 
     def main_category(self, client: int) -> str:
-        """Return the category of which the client has most."""
+        """Return the largest category of a client's text."""
         return self.categories[int(np.argmax(self.shares[client]))]
 
     @property
     def order(self) -> list[int]:
-        """Clients sorted by the category of which they have most."""
+        """Clients sorted by the largest category of their text."""
         return sorted(range(len(self.shares)), key=lambda i: (self.categories.index(self.main_category(i)), i))
 
     @property
     def labels(self) -> list[str]:
-        """Names of the clients in that order."""
+        """Names of the clients in `order`."""
         return [self.label(client) for client in self.order]
 
     def label(self, client: int) -> str:
-        """Return how a client is called in figures."""
+        """Return the name of a client in figures."""
         return f"{self.main_category(client)} {client}"
 
     @property
@@ -70,13 +70,17 @@ class Data:
 
     @property
     def oracle(self) -> np.ndarray:
-        """The trust that the truth about the texts gives, [N, N]."""
+        """Trust that follows from the clients' category shares, [N, N]."""
         alike = np.array(self.shares) @ np.array(self.shares).T
         return np.asarray(alike / alike.sum(1, keepdims=True))
 
 
-def read(runs: Sequence[Path], corpus: Path) -> Data:
-    """Read the records of runs (folders) on one corpus (folder)."""
+def read(runs: Sequence[Path], corpus: Path) -> FigureData:
+    """Return the records of runs on one corpus (folders).
+
+    Raises:
+        PcftError: a record or the corpus's manifest is missing, damaged or of another run.
+    """
     manifest = read_manifest(corpus)
     poisoned = poisoned_in(runs[0])
     names = ("metrics", "trust", "exchanges", "cross")
@@ -86,21 +90,21 @@ def read(runs: Sequence[Path], corpus: Path) -> Data:
     for name in ("metrics", "exchanges", "cross"):
         tables[name] = tables[name][~tables[name]["client"].isin(poisoned)]
     tables["cross"] = tables["cross"][~tables["cross"]["peer"].isin(poisoned)]
-    return Data(
+    return FigureData(
         **tables,
         categories=manifest["categories"],
         shares=manifest["mixture"]["measured"],
         seconds=_seconds(runs),
-        settings={run.parent.name: settings_of(run).get("strategy") or {} for run in runs},
+        settings={RunPath.parse(run).strategy: settings_of(run).get("strategy") or {} for run in runs},
     )
 
 
 def _seconds(runs: Sequence[Path]) -> pd.DataFrame:
-    rows: dict[tuple[str, str, str], float] = {}
-    for run in runs:
-        cost, trained = read_cost(run), settings_of(run).get("trained", "AB")
-        for name, spent in ((run.parent.name, cost), (WARMUPS[trained], cost.get("warmup", {}))):
-            phases = dict(spent.get("seconds", {}))
+    rows: dict[tuple[str, int, str], float] = {}
+    for folder in runs:
+        cost = read_cost(folder)
+        for run, spent in ((RunPath.parse(folder), cost), (RunPath.parse(warmup_folder(folder)), cost["warmup"])):
+            phases = dict(spent["seconds"])
             phases[OTHER] = phases.pop("total", 0.0) - sum(phases.values())
-            rows |= {(name, run.name, phase): float(seconds) for phase, seconds in phases.items()}
+            rows |= {(run.strategy, run.seed, phase): float(seconds) for phase, seconds in phases.items()}
     return pd.DataFrame([(*key, value) for key, value in rows.items()], columns=["strategy", "seed", "phase", "seconds"])

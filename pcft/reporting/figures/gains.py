@@ -1,4 +1,4 @@
-"""Figures of what collaboration gains: over training alone, by strategy, client and experiment."""
+"""Figures of gains over a baseline: by client, and by topology."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pcft.config.figures import Figures
-from pcft.reporting.figures.data import Data
-from pcft.reporting.figures.layout import BESIDE, X_SMALL, grid, panels, thinned, width_of
+from pcft.reporting.figures.data import FigureData
+from pcft.reporting.figures.layout import SIDE_BY_SIDE, X_SMALL, grid, panels, thinned, width_of
 from pcft.reporting.figures.style import INTERVAL, OFF_SCALE, colour
 from pcft.reporting.statistics import Estimate, estimate, last
 
-UNTRAINED = "before training"  # what a gain is over where there is no baseline to compare with
+UNTRAINED = "before training"  # name of the baseline where no strategy is one
 LEAST, MOST = 1.6, 7.5  # inches of all panels together
-SMALLEST = {"loss": 0.02, "perplexity": 0.5}  # the highest gain is taken for no less
-LABELLED = 40  # clients whose numbers are written below them
+SMALLEST = {"loss": 0.02, "perplexity": 0.5}  # lower bound of the highest gain
+LABELLED = 40  # most clients that have labels
 
 
-def gains_of(data: Data, baseline: str | None, column: str = "loss") -> tuple[str, pd.Series]:
-    """Return over what gains are, and by how much `column` of test text is lower at the end, by strategy, seed and client.
+def gains_of(data: FigureData, baseline: str | None, column: str = "loss") -> tuple[str, pd.Series]:
+    """Return the name of the baseline, and the reduction of `column` of test text at the end relative to it, by strategy, seed and client.
 
-    They are over the same seed and client under `baseline`; without one, or if it is the only strategy, over the model before training.
+    Gains are paired by seed and client. Without `baseline` among the strategies, or if it is the only one, they are relative to the model
+    before training.
     """
     keys = ["seed", "client"]
     final = last(data.metrics, "test").set_index(["strategy", *keys])[column]
@@ -39,24 +40,24 @@ def gains_of(data: Data, baseline: str | None, column: str = "loss") -> tuple[st
 
 
 def by_strategy(gains: pd.Series, strategy: str) -> Estimate | None:
-    """Return the mean gain of a strategy with its interval over seeds, every client counting alike; None without a seed."""
+    """Return the mean gain of a strategy, unweighted over clients, with its interval over seeds; None without a seed."""
     if strategy not in gains.index.get_level_values("strategy"):
         return None
     return estimate(gains.xs(strategy).groupby("seed").mean())
 
 
 def gain_label(over: str) -> str:
-    """Return what an axis of gains is called."""
+    """Return the label of an axis of gains."""
     return f"gain over {over}\n(nats/token)"
 
 
-def client_gains(data: Data, look: Figures) -> Figure:
-    """Who wins and who loses by each strategy: a point a client and seed, a bar at the client's mean; sorted within each category."""
+def client_gains(data: FigureData, look: Figures) -> Figure:
+    """Gain of each client by strategy: one point per client and seed, a bar at the client's mean; sorted by category and gain."""
     over, gains = gains_of(data, "local")
     names = [name for name in data.strategies if name in gains.index.get_level_values("strategy")] or data.strategies[:1]
     order = _sorted(data, gains)
     place = {client: i for i, client in enumerate(order)}
-    columns = 1 if look.width < BESIDE else 2
+    columns = 1 if look.width < SIDE_BY_SIDE else 2
     rows = -(-len(names) // columns)
     height = min(max(0.82, LEAST / rows), max(0.45, MOST / rows))
     figure, axes = grid(len(names), columns, look, height=height, sharex=True, sharey=True)
@@ -71,21 +72,21 @@ def client_gains(data: Data, look: Figures) -> Figure:
         axis.axhline(0, color="0.3", linewidth=0.6)
         axis.set_title(f"{name}: {int((means > 0).sum())} of {len(means)} gain", loc="left", fontsize="small", pad=2)
         axis.grid(visible=False, axis="x")
-    rein_in_gains(*axes)
+    clip_low_gains(*axes)
     _name_clients(data, axes, order, look, columns)
     figure.supylabel(gain_label(over).replace("\n", " " if rows > 2 else "\n"), fontsize="medium")
     return figure
 
 
-def _sorted(data: Data, gains: pd.Series) -> list[int]:
-    """Return clients by category, within one by what they gain on average over strategies and seeds, most first."""
+def _sorted(data: FigureData, gains: pd.Series) -> list[int]:
+    """Return clients sorted by category, then by their mean gain over strategies and seeds, highest first."""
     means = gains.groupby("client").mean()
     there = [client for client in data.order if client in means.index]
     return sorted(there, key=lambda client: (data.categories.index(data.main_category(client)), -means[client]))
 
 
-def _name_clients(data: Data, axes: list[Axes], order: list[int], look: Figures, columns: int) -> None:
-    """Write clients' numbers below, and the names of categories where they do not run into each other."""
+def _name_clients(data: FigureData, axes: list[Axes], order: list[int], look: Figures, columns: int) -> None:
+    """Label the horizontal axes with the clients' numbers and, where they fit, the names of categories."""
     inches, kinds = 0.8 * look.width / columns, [data.main_category(client) for client in order]
     edges = [i for i in range(1, len(kinds)) if kinds[i] != kinds[i - 1]]
     starts, stops = [0, *edges], [*edges, len(kinds)]
@@ -107,8 +108,8 @@ def _name_clients(data: Data, axes: list[Axes], order: list[int], look: Figures,
             axis.set_xlabel("client" if len(order) <= LABELLED or not named else "clients by category")
 
 
-def topologies(data: Data, look: Figures) -> Figure:
-    """What restricting trust to few peers does: gain and effective number of peers by topology, those of a source of trust side by side."""
+def topologies(data: FigureData, look: Figures) -> Figure:
+    """Gain and effective number of peers by topology, side by side for each source of trust."""
     over, gains = gains_of(data, "local")
     groups = _groups(data)
     there = data.exchanges[data.exchanges["present"]]
@@ -134,17 +135,17 @@ def topologies(data: Data, look: Figures) -> Figure:
         axis.set_xlim(-0.75, x - 0.75)
         axis.set_xticks(ticks, labels, rotation=35, ha="right", rotation_mode="anchor")
         axis.grid(visible=False, axis="x")
-    if look.width < BESIDE:
+    if look.width < SIDE_BY_SIDE:
         top.tick_params(labelbottom=False)
-    rein_in_gains(top)
+    clip_low_gains(top)
     top.axhline(0, color="0.3", linewidth=0.6)
     top.set_ylabel(gain_label(over))
     bottom.set(ylabel="effective number\nof peers", ylim=(0, 1.1 * bottom.dataLim.y1))
     return figure
 
 
-def _groups(data: Data) -> dict[str, dict[str, str]]:
-    """Return source of trust -> strategy -> what its topology is called, of the sources with several; of all if none has."""
+def _groups(data: FigureData) -> dict[str, dict[str, str]]:
+    """Return source of trust -> strategy -> label of its topology, for the sources with several topologies; for all if none has several."""
     groups: dict[str, dict[str, str]] = {}
     for name in data.strategies:
         about = data.settings.get(name, {})
@@ -157,7 +158,7 @@ def _groups(data: Data) -> dict[str, dict[str, str]]:
 
 
 def draw_estimate(axis: Axes, x: float, value: Estimate, shade: str, marker: str, **options: Any) -> None:
-    """Draw a mean and its interval, where it has one."""
+    """Draw a mean and, if it has one, its interval."""
     width = None if np.isnan(value.half_width) else [value.half_width]
     _, caps, _ = axis.errorbar(
         [x], [value.mean], width, color=shade, marker=marker, markersize=4, linestyle="none", capsize=2, elinewidth=1, **options
@@ -166,10 +167,10 @@ def draw_estimate(axis: Axes, x: float, value: Estimate, shade: str, marker: str
         cap.set_gid(INTERVAL)
 
 
-def rein_in_gains(*panels: Axes, of: str = "loss") -> None:
-    """Keep failed runs from flattening the others: triangles at the lower edge stand for what lies far below.
+def clip_low_gains(*panels: Axes, of: str = "loss") -> None:
+    """Keep failed runs from flattening the others: gains far below zero become triangles at the lower edge.
 
-    That is, for losses of over ten times the highest gain, where that is more than half of the gains and losses are.
+    The limit is ten times the highest gain, or ten times the median of absolute gains if that is larger.
     """
     points = []
     for axis in panels:

@@ -1,4 +1,4 @@
-"""Where things stand in a figure, so that nothing overlaps at its printed size."""
+"""Layout of figures: panels, legends and labels that do not overlap at the printed size."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from pcft.config.figures import Figures
 
 GOLDEN = 0.68  # height over width of a panel
 TALLEST = 2.4  # inches of a panel
-BESIDE = 5.0  # inches of width from which on panels stand beside each other
-LETTER = 0.58  # of the font size: how wide a letter is on average
+SIDE_BY_SIDE = 5.0  # inches: figures of this width or more have their panels side by side
+LETTER = 0.58  # mean width of a letter, of the font size
 SMALL, X_SMALL = 0.833, 0.694  # of the font size
 
 
 def panel_height(width: float) -> float:
-    """Return how high, in inches, a panel of this width is."""
+    """Return the height, in inches, of a panel of this width."""
     return min(width * GOLDEN, TALLEST)
 
 
 def panels(count: int, look: Figures, *, share: float = 0.85, **options: Any) -> tuple[Figure, list[Axes]]:
-    """Return a figure with panels of equal size: one above the other in a column, beside each other in a text.
+    """Return a figure with panels of equal size: stacked if it is as wide as a column, side by side if as wide as the text.
 
     Args:
-        share: of its usual height that a panel is to have where it stands above another.
+        share: height of each of several stacked panels, as a share of the usual height.
     """
-    if look.width >= BESIDE and count > 1:
+    if look.width >= SIDE_BY_SIDE and count > 1:
         figure, axes = plt.subplots(
-            1, count, squeeze=False, figsize=(look.width, 0.5 + panel_height(look.width / count)), **_shared(options, beside=True)
+            1, count, squeeze=False, figsize=(look.width, 0.5 + panel_height(look.width / count)), **_shared(options, stacked=False)
         )
     else:
         height = panel_height(look.width) * (1 if count == 1 else share * count)
-        figure, axes = plt.subplots(count, 1, squeeze=False, figsize=(look.width, height), **_shared(options, beside=False))
+        figure, axes = plt.subplots(count, 1, squeeze=False, figsize=(look.width, height), **_shared(options, stacked=True))
     return figure, list(axes.flat)
 
 
-def _shared(options: dict[str, Any], *, beside: bool) -> dict[str, Any]:
-    """Panels beside each other have each their own tick labels below, those above one another share the lowest's."""
-    return {**options, "sharex": options.get("sharex", False) and not beside}
+def _shared(options: dict[str, Any], *, stacked: bool) -> dict[str, Any]:
+    """Return options with which stacked panels share the tick labels of the lowest, and panels side by side have their own."""
+    return {**options, "sharex": options.get("sharex", False) and stacked}
 
 
 def grid(count: int, columns: int, look: Figures, *, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
-    """Return a figure with panels in so many columns, each `height` inches high; the places that are left stay empty."""
+    """Return a figure with `count` panels in columns, each `height` inches high; remaining places stay empty."""
     columns = max(1, min(columns, count))
     rows = -(-count // columns)
     figure, axes = plt.subplots(rows, columns, squeeze=False, figsize=(look.width, 0.6 + rows * height), **options)
@@ -60,12 +60,12 @@ def grid(count: int, columns: int, look: Figures, *, height: float, **options: A
 
 
 def width_of(text: str, look: Figures, scale: float = 1.0) -> float:
-    """Return about how many inches a text takes."""
+    """Return the approximate width of a text in inches."""
     return max(map(len, text.split("\n"))) * LETTER * scale * look.font_size / 72
 
 
 def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str], look: Figures, title: str | None = None) -> None:
-    """Put a legend above a figure, in as many columns as there is room for."""
+    """Add a legend above a figure, in as many columns as fit."""
     entry = max((width_of(label, look, SMALL) for label in labels), default=0) + 3.2 * look.font_size / 72
     columns = max(1, min(len(labels), int(0.97 * look.width / entry)))
     rows = -(-len(labels) // columns)
@@ -75,17 +75,17 @@ def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str], look: 
 
 
 def thinned(count: int, inches: float, needed: float) -> list[int]:
-    """Return the places, of so many evenly spread over `inches`, at which labels that need so much room each do not overlap."""
+    """Return the places, out of `count` evenly spaced over `inches`, at which labels of width `needed` do not overlap."""
     step = max(1, int(np.ceil(count * needed / max(inches, 1e-6))))
-    if step > 1:  # once there is no room for all, there may be some between those that stay
+    if step > 1:  # wider gaps than needed, since not all fit anyway
         step = int(np.ceil(1.5 * count * needed / max(inches, 1e-6)))
     return list(range(0, count, step))
 
 
 def names_below(axis: Axes, names: Sequence[str], look: Figures, inches: float) -> None:
-    """Write a name at each whole number of the horizontal axis: level where they fit into `inches`, else slanting, else upright.
+    """Label the whole numbers of the horizontal axis with names: horizontally if they fit into `inches`, else slanted, else vertically.
 
-    The figure grows by what long names take.
+    The figure grows by the height of long names.
     """
     letters, room = max(width_of(name, look) for name in names), inches / max(len(names), 1)
     if letters + 0.06 < room:
@@ -102,5 +102,5 @@ def names_below(axis: Axes, names: Sequence[str], look: Figures, inches: float) 
 
 
 def wrapped(name: str, look: Figures, inches: float, scale: float = 1.0) -> str:
-    """Return a name in as many lines as it takes to stay within so many inches."""
+    """Return a name broken into lines of at most this width in inches."""
     return textwrap.fill(name, max(4, int(inches * 72 / (LETTER * scale * look.font_size))))

@@ -1,4 +1,4 @@
-"""Figures of what clients achieve."""
+"""Figures of losses and perplexities: over the iterations, at the end, and of peers' adapters."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pcft.config.figures import Figures
-from pcft.reporting.figures.data import Data
-from pcft.reporting.figures.layout import BESIDE, SMALL, legend, names_below, panels, width_of
-from pcft.reporting.figures.style import MARKERS, OFF_SCALE, colour, line, rein_in
+from pcft.reporting.figures.data import FigureData
+from pcft.reporting.figures.layout import SIDE_BY_SIDE, SMALL, legend, names_below, panels, width_of
+from pcft.reporting.figures.style import MARKERS, OFF_SCALE, clip_outliers, colour, line
 from pcft.reporting.figures.trust import draw_matrices
 from pcft.reporting.statistics import by_seed, last
 
-LEAST = 0.02  # nats a token that a figure of differences spans
-WIDE = 20  # times the lowest perplexity, beyond which a figure has powers of ten
+LEAST = 0.02  # nats per token: smallest span of an axis of differences
+WIDE = 20  # multiple of the lowest perplexity beyond which the axis is logarithmic
 
 
-def learning_curves(data: Data, look: Figures) -> Figure:
-    """Test loss by strategy over the iterations, mean over clients, band from lowest to highest seed; and its distance to `local`."""
+def learning_curves(data: FigureData, look: Figures) -> Figure:
+    """Test loss by strategy over the iterations, mean over clients, band from lowest to highest seed; and its difference from `local`."""
     test = data.metrics[data.metrics["split"] == "test"]
     curves = test.groupby(["strategy", "seed", "iteration"])["loss"].mean().unstack("iteration")
     against = "local" in data.strategies and len(data.strategies) > 1
@@ -37,26 +37,26 @@ def learning_curves(data: Data, look: Figures) -> Figure:
     axes[0].set_ylabel("test loss (nats/token)")
     if against:
         axes[1].set_ylabel("loss minus local's")
-    rein_in(axes[0], limit=1 + float(curves.iloc[:, 0].max()))  # above where training began
+    clip_outliers(axes[0], limit=1 + float(curves.iloc[:, 0].max()))  # one nat above the untrained model
     if against:
         best = max(LEAST, *(-np.nanmin(np.asarray(drawn.get_ydata(), dtype=float), initial=0.0) for drawn in axes[1].lines))
-        rein_in(axes[1], limit=OFF_SCALE * best)
-    for axis in axes if look.width >= BESIDE else axes[-1:]:
+        clip_outliers(axes[1], limit=OFF_SCALE * best)
+    for axis in axes if look.width >= SIDE_BY_SIDE else axes[-1:]:
         axis.set_xlabel("iteration")
     legend(figure, *axes[0].get_legend_handles_labels(), look)
     return figure
 
 
 def draw_curve(axis: Any, rows: pd.DataFrame, drawn: dict[str, Any], label: str) -> None:
-    """Draw the mean over seeds (rows) by what stands in the columns, in a band from the lowest to the highest."""
+    """Draw the mean over seeds (rows) against the columns, in a band from the lowest to the highest seed."""
     axis.plot(rows.columns, rows.mean(), **drawn, label=label, marker="o", markersize=2.5)
     if len(rows) > 1:
         finite = rows.replace([np.inf, -np.inf], np.nan)
         axis.fill_between(rows.columns, finite.min(), finite.max(), color=drawn["color"], alpha=0.15, linewidth=0)
 
 
-def final_perplexity(data: Data, look: Figures) -> Figure:
-    """Test perplexity after the last iteration by strategy: a point a client and seed, a bar at the mean over both."""
+def final_perplexity(data: FigureData, look: Figures) -> Figure:
+    """Test perplexity after the last iteration by strategy: one point per client and seed, a bar at the mean over both."""
     final = last(data.metrics, "test")
     means = by_seed(final, "perplexity").mean()
     figure, (axis,) = panels(1, look)
@@ -93,10 +93,10 @@ def final_perplexity(data: Data, look: Figures) -> Figure:
 
 
 def _bounds(axis: Axes, final: pd.DataFrame) -> None:
-    """Show perplexities up to ten times the lowest median of a strategy, by powers of ten where they lie far apart."""
+    """Limit the axis to ten times the lowest median of a strategy; make it logarithmic if perplexities differ much."""
     values = final[np.isfinite(final["perplexity"])]
     limit = OFF_SCALE * float(values.groupby("strategy")["perplexity"].median().min()) if len(values) else None
-    rein_in(axis, limit=limit)
+    clip_outliers(axis, limit=limit)
     low, high = values["perplexity"].min(), min(values["perplexity"].max(), limit or np.inf)
     if high > WIDE * low:
         top = axis.get_ylim()[1]
@@ -105,8 +105,8 @@ def _bounds(axis: Axes, final: pd.DataFrame) -> None:
         axis.set_ylim(0.8 * low, top)
 
 
-def cross_losses(data: Data, look: Figures) -> Figure:
-    """Loss of each peer's last adapter on each client's test text, minus that of the client's own, by strategy; means over seeds."""
+def cross_losses(data: FigureData, look: Figures) -> Figure:
+    """Loss of each peer's last adapter on each client's test text, minus the loss of the client's own, by strategy; means over seeds."""
     there = set(data.cross["client"]) & set(data.cross["peer"])
     order = [client for client in data.order if client in there]
     tables = {}

@@ -1,4 +1,4 @@
-"""Figures of a corpus."""
+"""Figure of a corpus: mixture of categories by client, and divergence of the clients' texts."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pcft.config.figures import Figures
 from pcft.reporting.figures.layout import legend, thinned, width_of
 from pcft.reporting.figures.style import SHADES
 
-CROWDED = 60  # clients: of more, each has less than a line of text
+CROWDED = 60  # clients: with more, the bar of each is lower than a line of text
 TALLEST = 6.0  # inches
 
 
 def mixture(manifest: dict[str, Any], look: Figures) -> Figure:
-    """Shares of the categories in each client's training text, asked for (ticks) and measured (bars); and how far these texts are apart."""
+    """Shares of the categories in each client's training text, requested (ticks) and measured (bars); divergence between these texts."""
     names, measured = manifest["categories"], np.array(manifest["mixture"]["measured"])
     asked, clients = np.array(manifest["mixture"]["asked"]), len(manifest["mixture"]["measured"])
     many, crowded = len(names) > len(SHADES), clients > CROWDED
     order = np.argsort(measured.argmax(1), kind="stable") if crowded else np.arange(clients)
     measured, asked = measured[order], asked[order]
     divergence = np.array(manifest["divergence"])
-    compared = len(divergence)  # of many clients the first ones
+    compared = len(divergence)  # of many clients, only the first are compared
     height = min(0.9 + look.width * (0.12 + 0.036 * clients), TALLEST)
     figure, (bars, matrix) = plt.subplots(1, 2, sharey=compared == clients, figsize=(look.width, height))
     for i, name in enumerate(names):

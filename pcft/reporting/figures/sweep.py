@@ -1,10 +1,9 @@
-"""The figure of a sweep."""
+"""Figure of a sweep: final perplexity against a setting in which experiments differ."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,68 +15,69 @@ from matplotlib.ticker import NullLocator
 from matplotlib.transforms import ScaledTranslation, Transform
 
 from pcft.config.figures import Figures
-from pcft.reporting.figures.layout import BESIDE, legend, names_below, panels, width_of
-from pcft.reporting.figures.style import INTERVAL, line, rein_in
-from pcft.reporting.run_records import read_records
-from pcft.reporting.statistics import by_seed, estimate, last
-from pcft.workflow.jobs.figures import Point, SweepJob
+from pcft.reporting.figures.data import FigureData
+from pcft.reporting.figures.layout import SIDE_BY_SIDE, legend, names_below, panels, width_of
+from pcft.reporting.figures.style import INTERVAL, clip_outliers, line
+from pcft.reporting.statistics import Estimate, by_seed, estimate, last
+from pcft.workflow.jobs.figures import ComparisonJob, Entry
 
-SPREAD = 8  # times the lowest value: where the highest is above that, the axis is logarithmic
-ASIDE = 2.2  # points between strategies at one value
+SPREAD = 8  # the axis is logarithmic if its highest value is at least so many times the lowest
+SHIFT = 2.2  # points between strategies at one value
 
 
-def sweep(job: SweepJob, results: Path, look: Figures) -> Figure:
-    """Test perplexity of the clients that are poisoned at no point; below it, if there are others, the trust that these get from them.
+def sweep(job: ComparisonJob, data: Mapping[str, FigureData], look: Figures) -> Figure:
+    """Test perplexity by value of a setting; if clients are poisoned in an experiment, also the trust that the others place in them.
 
-    Means over clients and seeds, with 95 % intervals over seeds. Values that are numbers stand where they belong on the axis.
+    Means over seeds and over the clients that are poisoned in no experiment, with 95 % intervals over seeds. Numeric values are placed to
+    scale.
     """
-    numbers = [point.value for point in job.points if point.value is not None]
-    if len(numbers) == len(job.points):
-        job = replace(job, points=tuple(point for _, point in sorted(zip(numbers, job.points, strict=True), key=lambda pair: pair[0])))
-    poisoned = job.poisoned
-    perplexity = {point.label: _perplexity(point, poisoned, results) for point in job.points}
-    trusted = {point.label: _trust_in(point, poisoned, results) for point in job.points} if poisoned else {}
+    entries = job.entries
+    if all(entry.value is not None for entry in entries):
+        entries = tuple(sorted(entries, key=lambda entry: entry.value or 0.0))
+    perplexity = {entry.label: _perplexity(data[entry.experiment], job.poisoned) for entry in entries}
+    trusted = {entry.label: _trust_in(data[entry.experiment], job.poisoned) for entry in entries} if job.poisoned else {}
     strategies = list(dict.fromkeys(str(name) for table in perplexity.values() for name in table))
     figure, axes = panels(2 if trusted else 1, look, share=0.9, sharex=True)
-    top = axes[0]
-    places = _places(job.points, axes, look)
-    handles: list[Artist] = []  # without their bars
+    places = _places(entries, axes, look)
     for i, name in enumerate(strategies):
-        drawn, shift = line(name, strategies), ScaledTranslation(ASIDE * (i - (len(strategies) - 1) / 2) / 72, 0, figure.dpi_scale_trans)
-        rows = {label: estimate(table[name].dropna()) for label, table in perplexity.items() if name in table}
-        x, means = [places[label] for label in rows], [value.mean for value in rows.values()]
-        bars = np.nan_to_num([value.half_width for value in rows.values()])
-        points, caps, lines = top.errorbar(
-            x, means, bars, **drawn, label=name, marker="o", markersize=3, capsize=2 * bool(bars.any()), elinewidth=0.8
-        )
-        for cap in caps:
-            cap.set_gid(INTERVAL)
-        handles.append(Line2D([], [], **drawn, marker="o", markersize=3))
-        _move(top, [points, *caps, *lines], shift)
+        drawn, shift = line(name, strategies), ScaledTranslation(SHIFT * (i - (len(strategies) - 1) / 2) / 72, 0, figure.dpi_scale_trans)
+        estimates = {places[label]: estimate(table[name].dropna()) for label, table in perplexity.items() if name in table}
+        _move(axes[0], _estimates(axes[0], estimates, label=name, **drawn), shift)
         if trusted:
-            given = {label: table[name] for label, table in trusted.items() if name in table}
-            x = [places[label] for label in given]
-            _move(axes[1], axes[1].plot(x, list(given.values()), **drawn, marker="o", markersize=3), shift)
-    top.set_ylabel("test perplexity")
-    rein_in(top)
+            trust = {places[label]: table[name] for label, table in trusted.items() if name in table}
+            _move(axes[1], axes[1].plot(list(trust), list(trust.values()), **drawn, marker="o", markersize=3), shift)
+    axes[0].set_ylabel("test perplexity")
+    clip_outliers(axes[0])
     if trusted:
-        axes[1].set(ylabel="trust in " + " and ".join(f"client {client}" for client in poisoned), ylim=(-0.02, None))
-    for axis in axes if look.width >= BESIDE else axes[-1:]:
-        axis.set_xlabel(job.setting)
-    legend(figure, handles, strategies, look)
+        axes[1].set(ylabel="trust in " + " and ".join(f"client {client}" for client in job.poisoned), ylim=(-0.02, None))
+    for axis in axes if look.width >= SIDE_BY_SIDE else axes[-1:]:
+        axis.set_xlabel(job.x)
+    legend(figure, [Line2D([], [], **line(name, strategies), marker="o", markersize=3) for name in strategies], strategies, look)
     return figure
 
 
+def _estimates(axis: Axes, values: Mapping[float, Estimate], **options: Any) -> list[Artist]:
+    """Draw a line through the means at their places, with bars for the intervals where there are any."""
+    bars = np.nan_to_num([value.half_width for value in values.values()])
+    means = [value.mean for value in values.values()]
+    points, caps, lines = axis.errorbar(
+        list(values), means, bars, **options, marker="o", markersize=3, capsize=2 * bool(bars.any()), elinewidth=0.8
+    )
+    for cap in caps:
+        cap.set_gid(INTERVAL)
+    return [points, *caps, *lines]
+
+
 def _move(axis: Axes, artists: Sequence[Artist], shift: Transform) -> None:
-    """Put what is drawn a little aside, whatever the scale of the axis."""
+    """Shift artists by a distance on paper, whatever the scale of the axis."""
     for artist in artists:
         artist.set_transform(axis.transData + shift)
 
 
-def _places(points: Sequence[Point], axes: Sequence[Axes], look: Figures) -> dict[str, float]:
-    """Return where each value stands: by its size if all are numbers, else evenly; and prepare the axes for that."""
-    labels, values = [point.label for point in points], [point.value for point in points]
-    inches = 0.78 * look.width / (len(axes) if look.width >= BESIDE else 1)
+def _places(entries: Sequence[Entry], axes: Sequence[Axes], look: Figures) -> dict[str, float]:
+    """Return label -> place on the axis: to scale if all values are numbers, else evenly spaced; set up the axes for these places."""
+    labels, values = [entry.label for entry in entries], [entry.value for entry in entries]
+    inches = 0.78 * look.width / (len(axes) if look.width >= SIDE_BY_SIDE else 1)
     numbers = [value for value in values if value is not None]
     if len(numbers) < len(values) or len(set(numbers)) < max(2, len(values)):
         for axis in axes:
@@ -99,7 +99,7 @@ def _places(points: Sequence[Point], axes: Sequence[Axes], look: Figures) -> dic
 
 
 def _fitting(places: np.ndarray, widths: Sequence[float]) -> list[int]:
-    """Return which labels can stand at their places (inches) without running into each other, the outermost in any case."""
+    """Return the labels that fit at their places (inches) without overlap; the outermost two are always among them."""
     order = np.argsort(places)
     kept = [int(order[0])]
 
@@ -112,18 +112,16 @@ def _fitting(places: np.ndarray, widths: Sequence[float]) -> list[int]:
     return [*kept, int(order[-1])]
 
 
-def _perplexity(point: Point, without: Sequence[int], results: Path) -> pd.DataFrame:
+def _perplexity(data: FigureData, left_out: Sequence[int]) -> pd.DataFrame:
     """Return the mean over clients after the last iteration: seeds x strategies."""
-    (metrics,) = read_records([results / run for run in point.runs], "metrics")
-    return by_seed(last(metrics[~metrics["client"].isin(without)], "test"), "perplexity")
+    return by_seed(last(data.metrics[~data.metrics["client"].isin(left_out)], "test"), "perplexity")
 
 
-def _trust_in(point: Point, clients: Sequence[int], results: Path) -> dict[str, float]:
-    """Return the mean trust of another client in one of `clients` over all exchanges in which it took part, by strategy."""
-    tables = read_records([results / run for run in point.runs], "trust", "exchanges")
+def _trust_in(data: FigureData, clients: Sequence[int]) -> dict[str, float]:
+    """Return the mean trust of the other clients in one of `clients` over all exchanges in which they took part, by strategy."""
     keys = ["strategy", "seed", "iteration", "client"]
-    there = tables[1].loc[tables[1]["present"] & ~tables[1]["client"].isin(clients), keys]
-    trust = tables[0][tables[0]["peer"].isin(clients)].merge(there, on=keys)
-    pairs = len(clients) * there.groupby("strategy").size()  # also those that are not there, which trust each other by nothing
-    given = trust.groupby("strategy")["trust"].sum().reindex(pairs.index, fill_value=0.0)
-    return {str(name): float(value) for name, value in given.div(pairs).items()}
+    present = data.exchanges.loc[data.exchanges["present"] & ~data.exchanges["client"].isin(clients), keys]
+    trust = data.trust[data.trust["peer"].isin(clients)].merge(present, on=keys)
+    pairs = len(clients) * present.groupby("strategy").size()  # pairs without a row count as well: their trust is zero
+    total = trust.groupby("strategy")["trust"].sum().reindex(pairs.index, fill_value=0.0)
+    return {str(name): float(value) for name, value in total.div(pairs).items()}

@@ -1,4 +1,4 @@
-"""Settings of jobs that draw figures over several experiments."""
+"""Settings of jobs that show several experiments: declared figures, and the table over experiments."""
 
 from __future__ import annotations
 
@@ -7,39 +7,15 @@ from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
-    """One value of a sweep: how it is called, its experiment, the runs of that, and the value itself if it is a number."""
-
-    label: str
-    experiment: str
-    runs: tuple[str, ...]
-    value: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepJob:
-    """What the figure of a sweep shows: the setting that changes, and a point for each value, in the order of the configuration.
-
-    Attributes:
-        poisoned: clients that are poisoned at one of the points that the configuration declares, whether its runs are there or not.
-        missing: the runs that are not there.
-    """
-
-    setting: str
-    points: tuple[Point, ...]
-    poisoned: tuple[int, ...] = ()
-    missing: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Entry:
-    """An experiment of a comparison, or of the table over experiments.
+    """An experiment of a figure or table.
 
     Attributes:
-        corpus: folder of its shards, like the runs relative to the results.
-        label: how it is called on an axis: its name, or the value of the setting that is compared.
+        corpus: folder of its shards, relative to the results like the runs.
+        label: its name on an axis: the experiment's name, or the value of the setting on that axis.
         value: that value, if it is a number.
-        missing: the runs that are not there, such as "weights/seed=2".
+        runs: folders of its runs.
+        missing: runs that are not finished, such as "news/weights/seed=2".
     """
 
     experiment: str
@@ -52,10 +28,15 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonJob:
-    """What the figure of a comparison is drawn from, experiments without any run left out.
+    """Settings of a figure over experiments.
 
     Attributes:
-        poisoned: clients that are poisoned in one of the experiments.
+        figure: its name in the registry of figures.
+        baseline: strategy that the others are compared with.
+        iterations: iterations whose exchanges are shown; if empty, the figure chooses.
+        entries: experiments that have runs, in the order of the configuration.
+        missing: runs of all experiments that are not finished.
+        poisoned: clients that are poisoned in one of the experiments, whether it has runs or not.
     """
 
     figure: str
@@ -71,7 +52,7 @@ class ComparisonJob:
 
 @dataclass(frozen=True, kw_only=True)
 class RankingJob:
-    """What the table over experiments is made of."""
+    """Settings of the table over experiments."""
 
     entries: tuple[Entry, ...]
     missing: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What there is to show, and what the summary of it is made of."""
+"""Tables and figures to be shown, and settings of the job that makes the PDF of them."""
 
 from __future__ import annotations
 
@@ -9,47 +9,32 @@ from pcft.workflow.jobs.figures import Entry
 
 
 @dataclass(frozen=True, kw_only=True)
-class About:
-    """What the caption of a declared figure says."""
-
-    figure: str
-    x: str = ""
-    y: str = ""
-    baseline: str | None = None
-    caption: str | None = None
-    experiments: tuple[str, ...] = ()
-    strategies: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Item:
     """A table or figure.
 
     Attributes:
-        name: of its files, without their endings.
-        section: under which it is shown.
-        rule: whose caption it has; tables carry their own.
-        wildcards: of that rule.
-        wide: whether it is as wide as a page's text.
+        name: name of its files, without suffix.
+        section: heading under which it is shown.
+        caption: of a figure, as reStructuredText; tables carry their own.
+        wide: whether it is as wide as the text of a page.
     """
 
     kind: Literal["table", "figure"]
     name: str
     section: str
-    rule: str = ""
-    wildcards: dict[str, str]
-    about: About | None = None
+    caption: str = ""
     wide: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaperJob:
-    """What the summary shows.
+    """Settings of the PDF.
 
     Attributes:
-        width: of figures that are not wide, in inches.
-        entries: all experiments that have runs.
-        missing: the runs that are not there.
+        items: tables and figures, sorted by section.
+        entries: experiments that have runs.
+        width: inches, of figures that are not wide.
+        missing: runs that are not finished.
     """
 
     items: tuple[Item, ...]

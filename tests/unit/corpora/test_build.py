@@ -14,27 +14,18 @@ import pytest
 
 from pcft.artifacts.corpus_folders import read_manifest, read_tokens
 from pcft.artifacts.paths import shard_name
-from pcft.config.corpora import Corpus, Source, Tokens
+from pcft.config.corpora import Source
 from pcft.corpora import build as corpus_build
 from pcft.corpora.tokenizer import Encoding
 from pcft.errors import PcftError
 from pcft.workflow.jobs.corpus import CorpusJob
+from tests.support.corpus_jobs import BUDGET, END, change, corpus_job
 from tests.support.tiny import WORDS, sentences
-
-END = "<|endoftext|>"
-TINY: dict[str, Any] = {"tokenizer": "tiny", "end_of_text": END}
-BUDGET = Tokens(train=301, validation=50, test=70, reference=100)
 
 
 @pytest.fixture
 def job(texts: Path) -> CorpusJob:
-    categories = {c: Source(files=(f"{texts}/{c}/*.txt",)) for c in WORDS}
-    corpus = Corpus(categories=categories, clients=3, tokens=BUDGET)
-    return CorpusJob(name="places", corpus=corpus, categories=tuple(categories), **TINY)
-
-
-def change(job: CorpusJob, **options: Any) -> CorpusJob:
-    return dataclasses.replace(job, corpus=dataclasses.replace(job.corpus, **options))
+    return corpus_job(texts)
 
 
 def build(job: CorpusJob, tokenizer: Path, output: Path, **options: Any) -> dict[str, Any]:

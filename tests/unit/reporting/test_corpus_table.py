@@ -1,25 +1,27 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 import json
-import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from pcft.config.corpora import Source
+from pcft.config.figure_registry import FIGURES
 from pcft.config.figures import Figures
 from pcft.corpora import build as corpus_build
 from pcft.errors import PcftError
-from pcft.reporting import corpus_table, html_pages
+from pcft.reporting import corpus_table
 from pcft.reporting.figures import build as figures
 from pcft.workflow.jobs.corpus import CorpusJob
+from tests.support.corpus_jobs import change, corpus_job
 from tests.support.tiny import sentences
-from tests.unit.corpora.test_build import change, job
 
-__all__ = ["job"]
+
+@pytest.fixture
+def job(texts: Path) -> CorpusJob:
+    return corpus_job(texts)
 
 
 def test_what_a_corpus_is_made_of(job: CorpusJob, texts: Path, model_folders: dict[str, Path], tmp_path: Path) -> None:
@@ -52,15 +54,8 @@ def test_odd_names(job: CorpusJob, model_folders: dict[str, Path], tmp_path: Pat
     lines = (tmp_path / "card.md").read_text().splitlines()
     assert {line.replace(r"\|", "").count("|") for line in lines if line.startswith("|")} == {10, 8}
     assert any("share of train" in line for line in lines)
-    figures.build("mixture", [], tmp_path / "c", Figures(), tmp_path / "mixture")
+    figures.of_corpus(FIGURES["mixture"].function, tmp_path / "c", Figures(), tmp_path / "mixture")
     assert (tmp_path / "mixture.pdf").exists()
-
-
-def test_cells_look_as_they_are() -> None:
-    odd = ["a/*.txt b/*.txt", "_all_ my_file", r"\input", "`x` [y](z) ![w](v)", "<b>"]
-    row = "|".join(corpus_table._escaped(odd))
-    shown = re.findall("<td>(.*)</td>", html_pages.fragment(f"|1|2|3|4|5|\n|-|-|-|-|-|\n|{row}|", [], Path()))
-    assert [html.unescape(cell) for cell in shown] == odd
 
 
 def test_no_corpus(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,31 +9,8 @@ import pytest
 from pcft.artifacts.files import write_json
 from pcft.errors import PcftError
 from pcft.reporting import cost_table, html_pages, overview
+from tests.support.records import cost
 from tests.support.tiny import write_run
-
-VERSIONS = {"python": "3.11.7", "torch": "2.13.0"}
-COMMON = {"device": "cpu", "precision": "float32", "threads": 2, "versions": VERSIONS}
-WARMUP: dict[str, Any] = {
-    **COMMON,
-    "bytes": {},
-    "peak_memory_bytes": 400_000_000,
-    "seconds": {"evaluate": 1.0, "load": 2.0, "total": 7.5, "train": 4.0},
-    "tokens": {"evaluate": 100, "train": 1_000},
-}
-
-
-def cost(trust: int, **other: Any) -> dict[str, Any]:
-    """Two clients, of which one sends 3 MB and receives 1, and the other the opposite; by way of a server half of that."""
-    both = {"sent": [3_000_000, 1_000_000], "received": [1_000_000, 3_000_000]}
-    return {
-        **COMMON,
-        "bytes": {"peer": both, "server": {way: [count // 2 for count in counts] for way, counts in both.items()}},
-        "peak_memory_bytes": 500_000_000,
-        "seconds": {"evaluate": 2.0, "exchange": 0.25, "load": 3.0, "total": 20.0, "train": 12.0, "trust": 1.5},
-        "tokens": {"evaluate": 200, "train": 2_000, "trust": trust},
-        "warmup": WARMUP,
-        **other,
-    }
 
 
 @pytest.fixture
@@ -137,7 +113,7 @@ def test_overview(runs: list[Path], tmp_path: Path) -> None:
     assert '<a href="runs/e/fixed/">2.5</a>' in html
     assert "pcft 0.1.0, snakemake 9." in html
     (tmp_path / "tables/final-e.md").unlink()
-    with pytest.raises(PcftError, match="e: cannot be summed up"):
+    with pytest.raises(PcftError, match="e: its tables or settings cannot be read"):
         overview.build(tmp_path, ["e"], tmp_path / "overview.html")
 
 

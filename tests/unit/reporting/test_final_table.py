@@ -11,25 +11,8 @@ from pcft.artifacts.run_folders import describe
 from pcft.errors import PcftError
 from pcft.reporting import final_table
 from pcft.reporting.statistics import estimate, paired, selected
+from tests.support.records import STRATEGIES, metrics
 from tests.support.tiny import write_run
-
-STRATEGIES = ["local", "fedavg", "mine"]
-
-
-def metrics(seeds: int = 3) -> pd.DataFrame:
-    """Two clients; test loss 4 at the start and, at the end, 2 + 0.1 client + 0.01 seed - 0.5 for mine."""
-    rows = []
-    for s, strategy in enumerate(STRATEGIES):
-        for seed in range(seeds):
-            for client in (0, 1):
-                end = 2 + 0.1 * client + 0.01 * seed - 0.5 * (strategy == "mine")
-                for iteration, test, validation in ((0, 4.0, 4.0), (5, 3.0, 1.0 + client), (10, end, 1.5)):
-                    for split, loss in (("test", test), ("validation", validation)):
-                        rows.append(
-                            {"strategy": strategy, "seed": seed, "client": client, "iteration": iteration, "split": split}
-                            | {"tokens": 9, "loss": loss, "perplexity": math.exp(loss), "accuracy": 0.1 * s}
-                        )
-    return pd.DataFrame(rows)
 
 
 def test_estimate_by_hand() -> None:

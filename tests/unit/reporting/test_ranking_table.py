@@ -13,9 +13,9 @@ from pcft.reporting import corpus_table, final_table, ranking_table
 from pcft.reporting.ranking_table import compare
 from pcft.reporting.statistics import holm, p_value
 from pcft.workflow.jobs.figures import Entry, RankingJob
+from tests.support.records import metrics
 from tests.support.tex import needs_tex, typeset
 from tests.support.tiny import write_run
-from tests.unit.reporting.test_final_table import metrics
 
 # Losses of three seeds minus those of the best.
 GAPS = {"best": [0, 0, 0], "near": [0.1, 0.1, 0.4], "doubtful": [0.2, 0.3, 0.4], "far": [1.0, 1.1, 0.9]}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pcft.artifacts.files import canonical
+from pcft.config.figure_registry import FIGURES
 from pcft.workflow import code_hash
 
 Hash = Callable[[str], str]
@@ -94,7 +95,14 @@ def test_figures_and_training_are_apart(code: Hash) -> None:
     for use in USES:
         assert not code_hash.modules_of(f"pcft.{use}") & {f"pcft.{other}" for other in (*STAGES, *USES) if other != use}, use
     assert not any(seen[stage] & {f"pcft.{use}" for use in USES} for stage in STAGES)
-    assert not seen["runs.stages"] & {"pcft.config.figures", "pcft.corpora.sources", "pcft.config.corpora", "pcft.workflow.code_hash"}
+    assert not seen["runs.stages"] & {kind.module for kind in FIGURES.values()}
+    assert not seen["runs.stages"] & {
+        "pcft.config.figure_registry",
+        "pcft.config.figures",
+        "pcft.corpora.sources",
+        "pcft.config.corpora",
+        "pcft.workflow.code_hash",
+    }
     assert not seen["corpora.build"] & {"pcft.runs.stages", "pcft.models.lora", "pcft.config.experiments"}
     assert "pcft.collaboration.trust" in seen["runs.stages"]
     assert code("pcft.runs.stages") != code("pcft.reporting.figures.build")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pcft.config.figures import Figures
-from pcft.reporting.figures.build import CORPUS_FIGURES, style
 from pcft.reporting.figures.mixture import mixture
+from pcft.reporting.figures.style import rc_params
 
 
 @pytest.mark.parametrize(("clients", "categories"), [(1, 1), (4, 4), (9, 3), (20, 20), (70, 7)])
@@ -16,7 +16,7 @@ def test_mixture_draws_within_its_size(clients: int, categories: int) -> None:
     names = [f"site-{c}.example" for c in range(categories)]
     manifest = {"categories": names, "mixture": {"asked": shares, "measured": shares}, "divergence": np.eye(clients).tolist()}
     look = Figures()
-    with mpl.rc_context(style(look)):
+    with mpl.rc_context(rc_params(look)):
         figure = mixture(manifest, look)
         figure.canvas.draw()
         box = figure.get_tightbbox()
@@ -38,7 +38,7 @@ def test_the_texts_of_the_first_clients_are_compared() -> None:
     shares = [[1.0, 0.0] if i % 2 == 0 else [0.0, 1.0] for i in range(100)]
     apart = [[0.0 if i % 2 == j % 2 else 1.0 for j in range(50)] for i in range(50)]
     manifest = {"categories": ["en", "fr"], "mixture": {"measured": shares, "asked": shares}, "divergence": apart}
-    figure = CORPUS_FIGURES["mixture"](manifest, Figures())
+    figure = mixture(manifest, Figures())
     bars, matrix = figure.axes[:2]
     assert (bars.get_ylim(), matrix.get_ylim()) == ((99.5, -0.5), (49.5, -0.5))
     shown = np.asarray(matrix.images[0].get_array())

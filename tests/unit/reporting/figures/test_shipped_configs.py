@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pcft.config.comparisons import KINDS
-from pcft.config.figures import NAMES, STUDIES
+from pcft.config.figure_registry import DECLARABLE, OF_EXPERIMENT, STUDIES
 from pcft.config.validation.load import load
 from tests.support.workspace import ROOT
 
@@ -45,9 +44,9 @@ def test_the_papers_sweeps_are_there() -> None:
 
 def test_every_figure_is_documented() -> None:
     text = (ROOT / "docs/figures.md").read_text()
-    for name in NAMES + STUDIES:
+    for name in OF_EXPERIMENT + STUDIES:
         assert f"`figures/{name}`" in text
-    for name in set(KINDS) - set(NAMES) - set(STUDIES):
+    for name in set(DECLARABLE) - set(OF_EXPERIMENT) - set(STUDIES):
         assert f"| `{name}` |" in text
     for block in re.findall(r"^    ((?:sweeps|comparisons):\n(?:^      .*\n)+)", text, re.MULTILINE):
         assert yaml.safe_load(block)

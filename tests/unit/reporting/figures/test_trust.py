@@ -7,28 +7,27 @@ import numpy as np
 import pandas as pd
 
 from pcft.config.figures import Figures
-from pcft.reporting.figures.build import FIGURES
-from pcft.reporting.figures.data import Data
+from pcft.reporting.figures.data import FigureData
 from pcft.reporting.figures.trust import _constant, parts_of, pooled
-from tests.support.drawn import build_all, lines_of
+from tests.support.figure_data import draw, function_of, lines_of
 
 
-def test_trust_is_the_last_exchange(data: Data) -> None:
-    figure = FIGURES["trust"](data, Figures())
+def test_trust_is_the_last_exchange(data: FigureData) -> None:
+    figure = function_of("trust")(data, Figures())
     assert np.array_equal(np.asarray(figure.axes[0].images[0].get_array()), np.eye(2))
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["sea 0", "wood 1"]
     plt.close(figure)
 
 
-def test_trust_over_time_ends_with_the_oracle(data: Data) -> None:
-    figure = FIGURES["trust-history"](data, Figures())
+def test_trust_over_time_ends_with_the_oracle(data: FigureData) -> None:
+    figure = function_of("trust-history")(data, Figures())
     assert [axis.get_title() for axis in figure.axes[:3]] == ["5", "10", "oracle"]
     assert figure.axes[0].get_ylabel() == "mine"
     np.testing.assert_allclose(np.asarray(figure.axes[2].images[0].get_array()), [[0.8, 0.2], [2 / 7, 5 / 7]])
     plt.close(figure)
 
 
-def test_parts_of_trust_by_hand(data: Data) -> None:
+def test_parts_of_trust_by_hand(data: FigureData) -> None:
     """Three clients, two of them of the sea. Pairs that are not there count as no trust; poisoned clients' own trust does not count."""
     rows = [(0, 0, 0.5), (0, 1, 0.3), (0, 2, 0.2), (1, 1, 1.0), (2, 2, 0.6), (2, 0, 0.4)]
     trust = pd.DataFrame(rows, columns=["client", "peer", "trust"]).assign(strategy="mine", seed=0, iteration=5)
@@ -40,21 +39,21 @@ def test_parts_of_trust_by_hand(data: Data) -> None:
     np.testing.assert_allclose(parts_of(some, "mine").loc[5], [(0.5 + 1) / 2, 0.3 / 2, 0.2 / 2])  # client 2 is poisoned
 
 
-def test_parts_of_trust_that_nobody_can_have(data: Data) -> None:
+def test_parts_of_trust_that_nobody_can_have(data: FigureData) -> None:
     """With one client a category there is no panel for others of it."""
-    figure = build_all(data, "trust-parts")
+    figure = draw(data, "trust-parts")
     assert [axis.get_ylabel() for axis in figure.axes] == ["oneself", "others"]
     assert lines_of(figure.axes[0])[2] == [0.5, 1.0]
     assert lines_of(figure.axes[1])[2] == [0.5, 0.0]
 
 
-def test_trust_of_pairs_that_were_not_looked_at_is_none(data: Data) -> None:
+def test_trust_of_pairs_that_were_not_looked_at_is_none(data: FigureData) -> None:
     pairs = (data.trust["client"] == 0) & (data.trust["peer"] == 1)
-    figure = build_all(replace(data, trust=data.trust[~pairs]), "trust")
+    figure = draw(replace(data, trust=data.trust[~pairs]), "trust")
     assert np.asarray(figure.axes[2].images[0].get_array())[0].tolist() == [1.0, 0.0]
 
 
-def test_trust_in_changing_peers_is_not_constant(data: Data) -> None:
+def test_trust_in_changing_peers_is_not_constant(data: FigureData) -> None:
     """A third for oneself and two others each time, who are others each time: gossip; and the same for the same ones."""
     rows = [
         {"strategy": name, "seed": 1, "iteration": iteration, "client": 0, "peer": peer, "score": 1.0, "trust": 1 / 3}
