@@ -12,7 +12,7 @@ from typing import Any
 
 from pcft.artifacts import manifests
 from pcft.artifacts.files import canonical, read_object
-from pcft.artifacts.paths import FETCHED
+from pcft.artifacts.paths import FETCHED, WARMUPS
 from pcft.errors import PcftError, first_line
 
 
@@ -44,6 +44,21 @@ def settings_of(folder: Path) -> dict[str, Any]:
         return read_object(path)
     except (OSError, ValueError) as error:
         raise PcftError(f"{path}: not the settings of a run ({first_line(error)}); run Snakemake, which writes them") from None
+
+
+def warmup_folder(folder: Path) -> Path | None:
+    """Return the folder of the warm-up from which a run started, by its settings; None for a warm-up itself.
+
+    Raises:
+        PcftError: the settings are not there, or not those of a run.
+    """
+    settings = settings_of(folder)
+    if settings.get("strategy") is None:
+        return None
+    trained = settings.get("trained")
+    if trained not in WARMUPS:
+        raise PcftError(f"{folder.parent / 'settings.json'}: trained is {trained!r}; it must be one of {', '.join(WARMUPS)}")
+    return folder.parent.with_name(WARMUPS[trained]) / folder.name
 
 
 def finished(folder: Path, settings: Any, seed: int, code: str) -> bool:
