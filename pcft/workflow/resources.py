@@ -40,7 +40,7 @@ def tokens_of(run: Run, corpus: Corpus) -> Counter[str]:
     )
     if run.strategy is not None:
         exchanges = len(run.exchange.times(iterations))
-        asked = {"losses": n * run.strategy.looked_at(n) * split["validation"], "predictions": n * split["reference"]}
+        asked = {"losses": n * run.strategy.neighbours(n) * split["validation"], "predictions": n * split["reference"]}
         crossed = min(n, run.evaluation.cross_clients)
         counted["evaluation"] += crossed * (crossed - 1) * split["test"]
         counted["trust"] = exchanges * asked.get(SOURCES[run.strategy.trust].evidence, 0)
