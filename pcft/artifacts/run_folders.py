@@ -56,8 +56,9 @@ def warmup_folder(folder: Path) -> Path | None:
     if settings.get("strategy") is None:
         return None
     trained = settings.get("trained")
-    if trained not in WARMUPS:
-        raise PcftError(f"{folder.parent / 'settings.json'}: trained is {trained!r}; it must be one of {', '.join(WARMUPS)}")
+    if not isinstance(trained, str) or trained not in WARMUPS:
+        path = folder.parent / "settings.json"
+        raise PcftError(f"{path}: not the settings of a run (trained is {trained!r}); run Snakemake, which writes them")
     return folder.parent.with_name(WARMUPS[trained]) / folder.name
 
 
