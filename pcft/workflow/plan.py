@@ -1,6 +1,6 @@
 """Workflow plan: the settings file of each job, and the files that jobs make.
 
-Standard library only, because parsing the workflow imports it.
+Standard library only, because parsing the Snakefile imports it.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def write_settings(config: Config, results: Path, *, overwrite: bool = True) -> 
 def settings_files(config: Config, results: Path = Path("results")) -> dict[str, Any]:
     """Return path -> content of every settings file, relative to the folder `results`.
 
-    Each job has one that holds all that decides its bytes and nothing else: so it runs again when, and only when,
-    something in it changes, even if Snakemake's own records are lost.
+    The file of a job holds everything that determines the bytes of its output and nothing else. So the job runs again if, and only
+    if, something in it changes, even if Snakemake's own records are lost.
     """
     files = {**_inputs(config), **_runs(config), **_outputs(config, results)}
     return {f"{folder}/settings.json": as_json(settings) for folder, settings in files.items()}
@@ -118,7 +118,7 @@ def corpora(config: Config) -> list[tuple[str, str]]:
 
 
 def declared_corpora(config: Config) -> list[tuple[str, str]]:
-    """Return every (corpus, tokenizer) pair that a target may name."""
+    """Return every (corpus, tokenizer) pair that the configuration allows."""
     return [(corpus, model) for corpus in config.corpora for model in config.models]
 
 

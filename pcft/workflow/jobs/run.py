@@ -12,7 +12,7 @@ from pcft.config.strategies import Strategy
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """All that decides the numbers of one warm-up, or of one strategy's fine-tuning runs; the seed comes on the command line.
+    """Everything that determines the results of one warm-up, or of one strategy's fine-tuning runs; the seed comes on the command line.
 
     Attributes:
         strategy_name: name of the strategy, or of the warm-up.

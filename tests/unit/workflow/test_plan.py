@@ -3,13 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from pcft.artifacts import manifests
 from pcft.artifacts.paths import RunPath
 from pcft.config.validation.load import load
-from pcft.errors import PcftError
-from pcft.workflow import local_files, plan
+from pcft.workflow import plan
 from pcft.workflow.code_hash import code_of
 from pcft.workflow.jobs.as_json import as_json
 
@@ -76,23 +73,6 @@ def test_a_warmup_knows_only_of_what_can_change_it(tiny_config: dict[str, Any]) 
     plain = warmup()
     assert warmup(absent=0.5, privacy={"epsilon": 1}, poison={"clients": [0], "attack": "flip"}) == plain
     assert warmup(poison={"clients": [0], "attack": "noise_text"}) != plain
-
-
-def test_missing_files_are_named_before_any_job(tiny_config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    config = load(tiny_config, "my.yaml")
-    with pytest.raises(PcftError) as caught:
-        local_files.check_files(config, "my.yaml")
-    lines = str(caught.value).splitlines()
-    assert lines[0].startswith("my.yaml: models.tiny.folder is 'tiny', where there is no config.json")
-    assert lines[1].startswith("my.yaml: corpora.places.categories.sea.files is 'texts/sea/*.txt', which no file matches")
-    assert len(lines) == 4
-    (tmp_path / "tiny").mkdir()
-    (tmp_path / "tiny/config.json").write_text("{}")
-    for category in ("sea", "wood", "city"):
-        (tmp_path / "texts" / category).mkdir(parents=True)
-        (tmp_path / "texts" / category / "a.txt").write_text("a")
-    local_files.check_files(config, "my.yaml")
 
 
 def test_places_and_settings_of_runs(tiny_config: dict[str, Any]) -> None:
