@@ -89,5 +89,5 @@ def _values(file: Path) -> dict[str, Any]:
     try:
         values: dict[str, Any] = load_configfile(file)
     except (WorkflowError, OSError) as error:
-        raise PcftError(f"{file}: not a configuration ({first_line(error)}); give --configfile the file that Snakemake was given") from None
+        raise PcftError(f"{file}: not a configuration ({first_line(error)}); pass the file of the workflow by --configfile") from None
     return values

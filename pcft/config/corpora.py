@@ -35,7 +35,7 @@ class Source:
     text: str = "text"
     """Field or column that holds the text; not used for plain text."""
     where: dict[str, tuple[Value, ...]] = field(default_factory=dict)
-    """Filter: only records are read whose field or column has the value, or one of the values, given for it."""
+    """Filter by field or column: a record is read only if it has the value there, or one of the values."""
     client: str | None = None
     """For the mixture `natural`: field or column that names the client to which a record belongs."""
     licence: str | None = None

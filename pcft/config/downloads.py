@@ -37,7 +37,7 @@ class Repository:
     rows: int | None = None
     """Approximate number of rows: whole row groups are drawn evenly from all parquet files, since files are often sorted. null: all."""
     where: dict[str, tuple[Value, ...]] = field(default_factory=dict)
-    """Filter of parquet rows: only those are kept whose column has the value, or one of the values, given for it."""
+    """Filter by column: a parquet row is kept only if it has the value there, or one of the values."""
     licence: str = "not stated"
     """Licence of the content, which is copied to data cards and model folders."""
 

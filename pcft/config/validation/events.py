@@ -14,7 +14,7 @@ def check_events(place: str, events: Events, corpus: Corpus | None, problems: Pr
     if not 0 <= events.absent < 1:
         problems.add(f"{place}.absent", f"is {events.absent}; it must be at least 0 and under 1")
     elif corpus is not None and events.absent and not round(events.absent * corpus.clients):
-        problems.add(f"{place}.absent", f"is {events.absent}, which of {corpus.clients} clients is nobody")
+        problems.add(f"{place}.absent", f"is {events.absent}, which rounds to none of {corpus.clients} clients")
     if events.poison is not None:
         _check_attack(f"{place}.poison", events.poison, problems)
         if corpus is not None:

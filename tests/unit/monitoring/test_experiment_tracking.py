@@ -42,7 +42,7 @@ def run(job: Job, tmp_path: Path) -> Path:
 
 
 def track(run: Path, *trackers: str) -> str:
-    """Copy a run by a process of its own, as users do; return what it printed."""
+    """Copy a run by the command line, as users do; return its output."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "MLFLOW"))}
     command = [sys.executable, "-m", "pcft", "track", str(run), "--trackers", ",".join(trackers)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, env=environment)
@@ -149,7 +149,7 @@ def test_a_run_read_back(run: Path, tracker: str) -> None:
 
 
 class Recorder:
-    """A tracker that keeps what it is given, and fails at an iteration if it is told to."""
+    """A tracker that records its input in memory and may fail at one iteration."""
 
     def __init__(self, fails: int | None = None) -> None:
         self.fails, self.got, self.closed = fails, list[tuple[int, set[str], float]](), False

@@ -200,7 +200,7 @@ def test_a_configuration_that_cannot_be_read(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "list.yaml").write_text("[1]")
     (tmp_path / "none.yaml").write_text("models: {}\ncorpora: {}\nexperiments: {}\n")
     for name, expected in (
-        ("nowhere", r"nowhere: not a configuration \(.*\); give --configfile the file that Snakemake was given"),
+        ("nowhere", r"nowhere: not a configuration \(.*\); pass the file of the workflow by --configfile"),
         ("list.yaml", r"list\.yaml: not a configuration"),
         ("none.yaml", r"none\.yaml: experiments is empty"),
     ):

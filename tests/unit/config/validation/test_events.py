@@ -14,7 +14,7 @@ WRONG = [
     ("experiments.main.events", {"privacy": {"epsilon": 0}}, "events.privacy.epsilon is 0.0; it must be above 0"),
     ("experiments.main.events", {"privacy": {"epsilon": 1, "delta": 1}}, "events.privacy.delta is 1.0; it must be above 0 and under 1"),
     ("experiments.main.events", {"poison": {"clients": [0], "factor": 3}}, "events.poison.factor goes with the attack scale"),
-    ("experiments.main.events", {"absent": 0.1}, "events.absent is 0.1, which of 3 clients is nobody"),
+    ("experiments.main.events", {"absent": 0.1}, "events.absent is 0.1, which rounds to none of 3 clients"),
 ]
 
 
