@@ -52,6 +52,7 @@ format: $(VENV)/.dev ## format Python and Snakemake files
 
 docs: $(VENV)/.dev ## make the documentation in site/, to be opened in a browser
 	python -m pcft.config.docs docs/settings.md
+	python -m pcft.config.schema_file config/config.schema.json
 	mkdocs build --strict
 
 benchmark: $(VENV)/.dev ## measure everything in docs/performance.md and docs/corpora.md, both sides of each comparison; takes hours

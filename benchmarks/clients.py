@@ -100,7 +100,7 @@ def measure(clients: int, folder: Path, rounds: int) -> Point:
     sides |= {
         name: exchange(one)
         for name, one in STRATEGIES.items()
-        if one.looked_at(clients) < clients or one.trust == "fedavg" or clients**2 <= MOST
+        if one.neighbours(clients) < clients or one.trust == "fedavg" or clients**2 <= MOST
     }
     times = in_turn(sides, rounds if clients < 1000 else 1, unmeasured=1 if clients < 100 else 0)
     return Point(clients, times, highest(), 4 * adapters.size() * 4 * clients)

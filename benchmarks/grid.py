@@ -28,10 +28,8 @@ def count(config: Config) -> tuple[Counter[str], int, int]:
     jobs = longest = 0
     for name, experiment in config.experiments.items():
         corpus = config.corpora[experiment.corpus]
-        runs = [plan.run(name, experiment, label, trained=s.trained, strategy=s) for label, s in plan.strategies(config, name).items()]
-        warmups = [plan.run(name, experiment, "warmup", trained=trained) for trained in {run.trained for run in runs}]
         longest = max(longest, experiment.training.sequence_length)
-        for run in [*warmups, *runs]:
+        for run in [*plan.warmup_jobs(config, name), *plan.finetune_jobs(config, name)]:
             jobs += len(experiment.seeds)
             for kind, tokens in tokens_of(run, corpus).items():
                 total[kind] += len(experiment.seeds) * tokens

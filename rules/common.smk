@@ -53,7 +53,7 @@ def asked(quantity):
 
     def resource(wildcards, attempt):
         experiment = settings.experiments[wildcards.experiment]
-        return attempt * quantity(plan.run_of(settings, **wildcards), settings.corpora[experiment.corpus], settings.compute)
+        return attempt * quantity(plan.training_job(settings, **wildcards), settings.corpora[experiment.corpus], settings.compute)
 
     return resource
 

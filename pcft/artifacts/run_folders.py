@@ -63,7 +63,7 @@ def warmup_folder(folder: Path) -> Path:
     """Return the folder of the warm-up from which a run (folder) starts, by the run's settings.
 
     Raises:
-        PcftError: there are no settings of a run.
+        PcftError: the settings are not there, or not those of a run.
     """
     trained = settings_of(folder).get("trained")
     if not isinstance(trained, str) or trained not in WARMUPS:

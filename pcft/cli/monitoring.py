@@ -1,6 +1,6 @@
-"""Commands that watch and check results: status, track, verify.
+"""Commands that monitor and verify results: status, track, verify.
 
-What they need is imported when they run, because every job parses the whole command line.
+Their modules are imported when they run, because every job parses the whole command line.
 """
 
 from __future__ import annotations
@@ -17,25 +17,37 @@ from pcft.cli.commands import Group
 from pcft.errors import PcftError, first_line
 from pcft.monitoring import experiment_tracking
 
-WIDE = 120  # characters of a line where there is no terminal
+WIDE = 120  # characters per line where there is no terminal
 
 
 def add(command: Group) -> None:
     """Add the subcommands."""
-    sub = command("status", _status, "Tell how far everything is; works while Snakemake does, and from other machines.", writes=False)
-    sub.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="the file that Snakemake was given")
+    sub = command(
+        "status",
+        _status,
+        "Show which jobs are done, running, waiting or failed; works while Snakemake runs.",
+        writes=False,
+    )
+    sub.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="configuration file of the workflow")
     sub.add_argument("--results", type=Path, default=Path("results"), help="folder of results")
-    sub.add_argument("--json", action="store_true", help="for machines: every job with all that is known of it")
-    sub.add_argument("--watch", type=float, metavar="SECONDS", help="repeat until everything is done")
+    sub.add_argument("--json", action="store_true", help="print the status of every job as JSON")
+    sub.add_argument("--watch", type=float, metavar="SECONDS", help="repeat every SECONDS until all jobs are done")
 
     sub = command(
-        "track", _track, "Copy what training said to trackers; compute jobs do so by themselves if the setting names any.", writes=False
+        "track",
+        _track,
+        "Copy journals of training to trackers, as jobs do if the setting `trackers` names any.",
+        writes=False,
     )
     sub.add_argument("runs", type=Path, nargs="+", help="output folders of warm-ups and runs, such as results/runs/wikipedia/fedavg/seed=1")
-    sub.add_argument("--trackers", type=experiment_tracking.names, required=True, help="tensorboard, wandb, mlflow; several between commas")
-    sub.add_argument("--since", type=float, help="follow the call that begins after this time until standard input ends")
+    sub.add_argument(
+        "--trackers", type=experiment_tracking.parse_names, required=True, help="any of tensorboard, wandb, mlflow, separated by commas"
+    )
+    sub.add_argument(
+        "--since", type=float, help="follow the call that begins after this time (seconds since 1970) until standard input ends"
+    )
 
-    sub = command("verify", _verify, "Compare everything that was made with its manifests.", writes=False)
+    sub = command("verify", _verify, "Compare all results with their manifests.", writes=False)
     sub.add_argument("--results", type=Path, default=Path("results"), help="folder of results")
 
 
@@ -53,27 +65,29 @@ def _track(o: argparse.Namespace) -> None:
 
 def _status(o: argparse.Namespace) -> None:
     from pcft.config.validation.load import load
-    from pcft.monitoring import status, status_table
+    from pcft.monitoring.snakemake_notes import SnakemakeNotes
+    from pcft.monitoring.status import workflow_status
+    from pcft.monitoring.status_table import table, to_json
 
     while True:
         config = load(_values(o.configfile), str(o.configfile))
-        seen, locked = status.look(config, o.results), status.Snakemake.of(o.results).locked
+        jobs, locked = workflow_status(config, o.results), SnakemakeNotes.read(o.results).locked
         if o.watch and not o.json:
             print("\033[H\033[2J" if sys.stdout.isatty() else time.strftime("\n%F %T"))
         width = shutil.get_terminal_size((WIDE, 24)).columns
-        print(status_table.as_json(seen, locked) if o.json else "\n".join(status_table.table(seen, locked, width)), flush=True)
-        if not o.watch or all(one.state == "done" for one in seen):
+        print(to_json(jobs, locked) if o.json else "\n".join(table(jobs, locked, width)), flush=True)
+        if not o.watch or all(one.state == "done" for one in jobs):
             return
         time.sleep(o.watch)
 
 
 def _values(file: Path) -> dict[str, Any]:
-    """Return what a config file says, read as the workflow reads it."""
+    """Return the content of a config file, read as Snakemake reads it."""
     from snakemake.common.configfile import load_configfile
     from snakemake_interface_common.exceptions import WorkflowError
 
     try:
         values: dict[str, Any] = load_configfile(file)
     except (WorkflowError, OSError) as error:
-        raise PcftError(f"{file}: not a configuration ({first_line(error)}); give --configfile the file that Snakemake was given") from None
+        raise PcftError(f"{file}: not a configuration ({first_line(error)}); pass the file of the workflow by --configfile") from None
     return values

@@ -69,7 +69,7 @@ def _add_training(sub: argparse.ArgumentParser) -> None:
         "--tokens-per-pass", type=int, default=Compute.tokens_per_pass, help="most tokens, of all clients together, in one pass"
     )
     sub.add_argument("--checkpoint-minutes", type=int, default=Compute.checkpoint_minutes, help="longest time between checkpoints")
-    sub.add_argument("--trackers", type=experiment_tracking.names, default=(), help="to copy the journal to; several between commas")
+    sub.add_argument("--trackers", type=experiment_tracking.parse_names, default=(), help="to copy the journal to; several between commas")
     sub.add_argument("--code", help="hash of the code, for the records; found out if left out")
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument("--gpu", type=int, choices=(0, 1), default=Compute.gpu, help="GPUs to claim; 0 trains on the CPU")
@@ -106,13 +106,13 @@ def _corpus(o: argparse.Namespace) -> None:
 
 def _warmup(o: argparse.Namespace) -> None:
     finetuning, job = _training(o)
-    with experiment_tracking.beside(o.trackers, o.output):
+    with experiment_tracking.tracking(o.trackers, o.output):
         finetuning.warmup(job)
 
 
 def _finetune(o: argparse.Namespace) -> None:
     finetuning, job = _training(o)
-    with experiment_tracking.beside(o.trackers, o.output):
+    with experiment_tracking.tracking(o.trackers, o.output):
         finetuning.finetune(job, o.warmup)
 
 

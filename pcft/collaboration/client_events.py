@@ -5,7 +5,6 @@ They change what clients send, before trust is set: peers see the poisoned or no
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,7 +14,6 @@ from torch import Tensor
 from pcft import seeding
 from pcft.config.events import Events as Settings
 from pcft.config.events import Poison, Privacy
-from pcft.errors import PcftError
 from pcft.models.lora import Adapters
 
 
@@ -107,25 +105,3 @@ def noise_text(texts: list[Tensor], how: Poison | None, *, vocabulary: int, seed
         generator = seeding.stream(seed, "noise text", client)
         result[client] = torch.randint(vocabulary, texts[client].shape, generator=generator).to(texts[client])
     return result
-
-
-def noise_multiplier(privacy: Privacy, releases: int) -> float:
-    """Return the standard deviation of the noise over the sensitivity that gives (ε, δ) to a client that sends so many updates.
-
-    A Rényi accountant finds it (Mironov, 2017, as in Opacus), over orders fine and far enough for any ε.
-
-    Raises:
-        PcftError: the budget is too small.
-    """
-    from opacus.accountants.utils import get_noise_multiplier  # here, because few runs need it
-
-    orders = [1 + 10 ** (k / 20) for k in range(-80, 81)]
-    budget = {"target_epsilon": privacy.epsilon, "target_delta": privacy.delta, "epsilon_tolerance": privacy.epsilon / 1000}
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Optimal order is")  # at their ends the noise is a little more than is needed
-            return float(get_noise_multiplier(**budget, sample_rate=1, steps=releases, alphas=orders))
-    except ValueError:
-        raise PcftError(
-            f"events.privacy.epsilon is {privacy.epsilon}: no noise gives so little for {releases} exchanges; raise it"
-        ) from None

@@ -128,10 +128,10 @@ def neighbour_mask(strategy: Strategy, n: int, *, generator: torch.Generator) ->
     """
     if TOPOLOGIES[strategy.topology].peers is not None:
         return COUNTS[strategy.topology](torch.zeros(n, n), strategy)
-    if strategy.looked_at(n) == n:
+    if strategy.neighbours(n) == n:
         return torch.ones(n, n, dtype=torch.bool)
     order = torch.rand(n, n, generator=generator).fill_diagonal_(-1)
-    return torch.zeros(n, n, dtype=torch.bool).scatter_(1, order.topk(strategy.looked_at(n), 1, largest=False).indices, True)
+    return torch.zeros(n, n, dtype=torch.bool).scatter_(1, order.topk(strategy.neighbours(n), 1, largest=False).indices, True)
 
 
 # Each function has the name under which it is declared.

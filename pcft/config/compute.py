@@ -1,4 +1,4 @@
-"""What jobs may use."""
+"""Settings of computing resources: device, threads, memory and time of jobs."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Compute:
-    """What a job may use; none of it changes what is computed, beyond rounding."""
+    """Resources of jobs. None of these settings changes results beyond rounding, and changing one makes nothing run again."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: a GPU if torch sees one."""
+    """Where training jobs run; auto: on a GPU if torch sees one."""
     corpus_threads: int = 4
-    """Processes that tokenise, if Snakemake has that many cores."""
+    """Processes that tokenise a corpus, if Snakemake has that many cores."""
     warmup_threads: int = 2
-    """Threads of a warm-up."""
+    """Threads of a warm-up job."""
     finetune_threads: int = 1
-    """Threads of a run: several one-thread jobs side by side get more done than one job on all cores."""
+    """Threads of a fine-tuning job: on a CPU, several one-thread jobs at a time have a higher throughput than one job on all cores."""
     tokens_per_pass: int = 8192
-    """Most tokens, of all clients together, in one pass through the model: halve it if memory runs out."""
+    """Most tokens in one pass through the model, summed over clients; halve it if memory runs out."""
     checkpoint_minutes: int = 10
-    """Longest time between checkpoints of a warm-up or run, which leaves one after each exchange in any case."""
+    """Longest time between two checkpoints of a warm-up or fine-tuning job. Each exchange writes a checkpoint in any case."""
     gpu: int = 1
-    """1: each warm-up and fine-tuning job takes a GPU to itself, and asks a scheduler for it; 0: none, and the device auto is the CPU."""
+    """GPUs that each training job claims and requests from a scheduler, 1 or 0; with 0 the device `auto` is the CPU."""
     memory_mb: int | None = None
-    """Memory that a warm-up or fine-tuning job asks for; null: by tokens in a pass, clients and rank, for a small model."""
+    """Memory that a training job requests, in megabytes; null: estimated for a small model from tokens per pass, clients and rank."""
     runtime: int | None = None
-    """Minutes that a warm-up or fine-tuning job asks for; null: by the tokens it passes through the model."""
+    """Time that a training job requests, in minutes; null: estimated from its tokens and `tokens_per_second`."""
     tokens_per_second: float = 200.0
-    """Tokens that a job trains on in a second, all clients together: what minutes are derived from."""
+    """Training throughput by which time is estimated, in tokens per second, summed over clients."""

@@ -1,4 +1,4 @@
-"""Settings of a corpus: where its text comes from and how it is dealt out to clients."""
+"""Settings of a corpus: the sources of its text, and its partition among clients."""
 
 from __future__ import annotations
 
@@ -12,49 +12,50 @@ Format = Literal["json", "jsonl", "csv", "parquet", "text"]
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where the documents of one category come from."""
+    """Source of the documents of one category: files on this machine, or in a wheel, repository, zip file or Python's library."""
 
     files: tuple[str, ...] = ()
-    """Globs of files on this machine, or of those in the wheel, repository, zip file or standard library; `**` spans folders, and a
-    glob that starts with '!' leaves files out. Inside a repository, none means all that was fetched."""
+    """Globs of the files to read; `**` spans folders, and a glob that starts with '!' excludes files. May be left out for a
+    repository on the hub, of which all fetched files are read then."""
     wheel: str | None = None
-    """Name of an entry under `wheels`."""
+    """Entry of `wheels` that holds the files."""
     hub: str | None = None
-    """Name of an entry under `hub`."""
+    """Entry of `hub` that holds the files."""
     zip: str | None = None
-    """Path of a zip file on this machine."""
+    """Path of a zip file on this machine that holds the files."""
     python: bool = False
-    """Whether the files are those of the running Python's standard library."""
+    """true: the files are those of the running Python's standard library."""
     format: Format | None = None
-    """json: an object or list of records; jsonl, csv, parquet: one record a row; text: see `document`. Without it, by the ending."""
+    """json: an object or a list of records; jsonl, csv, parquet: one record per row; text: plain text, see `document`. null: by the
+    ending of the file's name."""
     document: Literal["file", "paragraph", "line"] = "file"
-    """What one document is in plain text; paragraphs are parted by empty lines."""
+    """For plain text: what one document is. Empty lines separate paragraphs."""
     encoding: tuple[str, ...] = ("utf-8",)
-    """Of text, csv and json: the first that fits a file is used."""
+    """For text, csv and json: encodings to try, in this order; the first that fits a file is used."""
     text: str = "text"
-    """The field or column that holds the text (not used for plain text)."""
+    """Field or column that holds the text; not used for plain text."""
     where: dict[str, tuple[Value, ...]] = field(default_factory=dict)
-    """Field or column and the value, or values, that a record must have to be read."""
+    """Filter by field or column: a record is read only if it has the value there, or one of the values."""
     client: str | None = None
-    """The field or column that names the client a record belongs to, for the mixture `natural`."""
+    """For the mixture `natural`: field or column that names the client to which a record belongs."""
     licence: str | None = None
-    """Licence of the text, for the records; without it, the repository's."""
+    """Licence of the text, which is copied to the corpus's data card; null: that of the repository."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens:
-    """Exact numbers of tokens, end-of-text tokens included."""
+    """Exact sizes of the splits in tokens, end-of-text tokens included."""
 
     train: int
-    """For each client."""
+    """Training tokens per client."""
     validation: int
-    """For each client; sets trust and selects, is never reported as a result."""
+    """Validation tokens per client: for trust by `validation` and for selecting hyperparameters, never reported as a result."""
     test: int
-    """For each client; reported only."""
+    """Held-out test tokens per client: reported, and used for nothing else."""
     reference: int
-    """Shared by all clients, in equal parts from all categories; used by `predictions`."""
+    """Tokens of the public reference text that all clients share, in equal parts from all categories; used by trust by `predictions`."""
     longest: int | None = None
-    """Documents are cut after this many tokens, so that a few long ones do not fill a client's text."""
+    """Documents are truncated to this many tokens, so that a few long ones do not fill a client's text; null: whole documents."""
 
 
 Mixture = Literal["specific", "mixed", "matrix", "dirichlet", "natural"]
@@ -62,22 +63,23 @@ Mixture = Literal["specific", "mixed", "matrix", "dirichlet", "natural"]
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """Clients' documents and how they are dealt out."""
+    """Text of all clients: categories of documents, and their partition among clients."""
 
     categories: dict[str, Source]
-    """Kinds of text: a language, a news section, code."""
+    """Kinds of text, such as languages, news sections or code, and the source of each."""
     clients: int
     """Number of clients, at most 5000."""
     mixture: Mixture = "specific"
-    """specific: client i has category i modulo their number; mixed: three quarters of it and a quarter of another; matrix: as in
-    `shares`; dirichlet: drawn at random, see `alpha`; natural: the source's own clients, the largest first."""
+    """Partition among clients. specific: client i has category i modulo their number; mixed: three quarters of that category and one
+    quarter of another; matrix: as in `shares`; dirichlet: random category shares, see `alpha`; natural: the clients that the source
+    itself names, those with most text first."""
     shares: tuple[tuple[float, ...], ...] | None = None
-    """For matrix: a row a client, a column a category, rows sum to one."""
+    """For matrix: category shares of each client, one row per client and one column per category; rows sum to one."""
     alpha: float | None = None
-    """For dirichlet: concentration; small values give clients of nearly one category, large ones give all the same mixture."""
+    """For dirichlet: concentration. Small values give clients that have nearly one category, large values equal mixtures."""
     minimum: int | None = None
-    """For natural: fewest documents of a client."""
+    """For natural: clients with fewer documents are excluded."""
     tokens: Tokens
-    """How much of it each split has."""
+    """Sizes of the splits."""
     seed: int = 0
-    """Decides which documents go where; independent of the runs' seeds."""
+    """Seed of the partition; independent of the seeds of runs."""

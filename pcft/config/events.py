@@ -1,4 +1,4 @@
-"""Settings of what befalls clients: absence, poisoning, noise for privacy."""
+"""Settings of client events: partial participation, attacks, privacy."""
 
 from __future__ import annotations
 
@@ -8,35 +8,40 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Poison:
-    """Clients that harm the others."""
+    """Poisoned clients and their attack."""
 
     clients: tuple[int, ...]
-    """Their numbers."""
+    """Numbers of the poisoned clients, from 0."""
     attack: Literal["noise_text", "flip", "scale"] = "flip"
-    """noise_text: they train on random tokens; flip: they send the opposite of their update; scale: `factor` times it."""
+    """noise_text: they train on random tokens; flip: they send their update with the opposite sign; scale: they send `factor` times
+    their update."""
     factor: float = 10.0
-    """For the attack `scale`."""
+    """For the attack scale."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Privacy:
-    """Noise on what clients send, against anybody who sees it: (ε, δ) over a whole run for all of a client's training text."""
+    """Differential privacy of a client's training text against everybody who sees what the client sends.
+
+    (ε, δ) hold over all exchanges of a run, for replacing all of one client's training text. Updates are clipped, and Gaussian noise is
+    added to them.
+    """
 
     epsilon: float
-    """The budget ε; the smaller, the more noise."""
+    """Budget ε of the whole run; a smaller one needs more noise."""
     delta: float = 1e-5
-    """The chance δ that the budget does not hold."""
+    """Probability δ with which the guarantee may fail."""
     clip: float = 1.0
-    """Largest norm of what a client tells of what it learnt since the last exchange."""
+    """Largest L2 norm of a client's update since the last exchange; longer updates are scaled down to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Events:
-    """What befalls the clients of an experiment at exchanges."""
+    """Client events: partial participation, attacks and privacy, for all strategies of an experiment alike."""
 
     absent: float = 0.0
-    """Share of the clients that miss an exchange, drawn anew each time: they keep their adapters."""
+    """Share of the clients that miss an exchange, drawn anew at each; they keep their adapters."""
     poison: Poison | None = None
-    """Clients that harm the others; null: none."""
+    """Poisoned clients; null: none."""
     privacy: Privacy | None = None
-    """Noise on what clients send; null: none."""
+    """Differential privacy by noise on what clients send; null: none."""

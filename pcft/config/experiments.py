@@ -10,58 +10,59 @@ from pcft.config.events import Events
 
 @dataclass(frozen=True, kw_only=True)
 class Adapters:
-    """Low-rank adapters (LoRA)."""
+    """Low-rank adapters (LoRA): a linear layer's output for input x gains (alpha / rank) · x A B."""
 
     rank: int = 4
-    """Columns of A and rows of B."""
+    """Rank r: columns of A and rows of B."""
     alpha: float = 32.0
-    """Updates are scaled by alpha / rank."""
+    """Scale: updates are multiplied by alpha / rank."""
     dropout: float = 0.1
-    """On the adapters' inputs."""
+    """Dropout rate on the adapters' inputs."""
     targets: tuple[str, ...] | None = None
-    """Last parts of the adapted modules' names, such as [q_proj, v_proj]; null means every linear module."""
+    """Last parts of the names of the adapted modules, such as [q_proj, v_proj]; null: every linear module."""
     initial: Literal["shared", "own", "reference"] = "shared"
-    """shared: all clients start from the same A, within ±1/√in; own: each from its own; reference: own, within ±1/√rank."""
+    """First A of the clients, uniform at random; B starts at zero. shared: the same for all, within ±1/√in; own: a different one per
+    client, within ±1/√in; reference: a different one per client, within ±1/√rank, as in the paper's code."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """AdamW under a one-cycle cosine schedule."""
+    """Local training: AdamW with a one-cycle cosine schedule of the learning rate."""
 
     tokens: int | None = None
-    """How many of its training tokens a client uses, the first ones; null: all."""
+    """Training tokens that a client uses, the first ones of its training text; null: all."""
     iterations: int = 500
-    """Steps of the optimiser, those of the warm-up among them."""
+    """Optimiser steps of a run, including those of the warm-up."""
     batch_size: int = 50
-    """Windows of each client in a batch."""
+    """Windows per client and batch."""
     accumulation: int = 4
-    """Batches of an iteration, which trains batch_size x accumulation x sequence_length tokens of each client."""
+    """Batches per optimiser step; a step trains on batch_size x accumulation x sequence_length tokens of each client."""
     sequence_length: int = 512
-    """Tokens in a window."""
+    """Tokens per window."""
     dropout: float = 0.2
-    """Replaces the base model's own dropout rates where they are above zero (GPT-2's three; Llama has none)."""
+    """Dropout rate that replaces the base model's own rates where these are above zero (GPT-2 has three; Llama has none)."""
     learning_rate: float = 2e-3
-    """The highest, reached when the learning rate's warm-up ends."""
+    """Highest learning rate, reached at the end of the learning-rate warm-up."""
     learning_rate_warmup: float = 0.02
-    """Share of the iterations in which the learning rate rises."""
+    """Learning-rate warm-up: share of the iterations in which the learning rate rises."""
     betas: tuple[float, float] = (0.9, 0.95)
-    """How slowly AdamW's means of gradients and of their squares move."""
+    """AdamW's decay rates of the running means of gradients and of squared gradients."""
     weight_decay: float = 1e-3
-    """AdamW's, on both factors."""
+    """AdamW's weight decay, on A and B."""
     gradient_clip: float | None = None
-    """Largest norm of one client's gradient; null means no clipping."""
+    """Largest L2 norm of one client's gradient; null: no clipping."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Type of the frozen model; auto means bfloat16 where the hardware multiplies faster in it. Adapters are float32 always."""
+    """Type of the frozen base model; auto: bfloat16 where the hardware multiplies faster in it. Adapters are always float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
-    """When clients exchange adapters: after the warm-up and every `interval` iterations from then on."""
+    """Schedule of exchanges, which are the communication rounds of federated learning."""
 
     warmup: int = 100
-    """Local iterations before the first exchange."""
+    """Iterations of the warm-up: local training before the first exchange, shared by all strategies of a seed."""
     interval: int = 25
-    """Iterations between exchanges."""
+    """Local steps between two exchanges."""
 
     def times(self, last: int) -> range:
         """Return the iterations up to `last` after which clients exchange."""
@@ -70,33 +71,34 @@ class Exchange:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """When and how validation and test text are evaluated; always exhaustively, and before training."""
+    """Schedule of evaluations of each client's adapter on its whole validation and test text; the first is before training."""
 
     interval: int = 25
-    """Iterations between evaluations; the last iteration is always evaluated."""
+    """Iterations between two evaluations; the last iteration is always evaluated."""
     cross_clients: int = 50
-    """In the end the adapters of so many clients, the first ones, are read on each other's test text; of all, if there are no more."""
+    """Clients of the cross-evaluation after the last iteration, in which each one's adapter is evaluated on each other one's test text:
+    the first so many clients, or all if there are fewer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """A corpus, a model and training settings; with each strategy and seed it is a run."""
+    """A corpus, a base model, and settings of training and exchange. With each strategy and seed it gives one run."""
 
     corpus: str
-    """Name of an entry under `corpora`."""
+    """Entry of `corpora`."""
     model: str
-    """Name of an entry under `models`."""
+    """Entry of `models`."""
     strategies: tuple[str, ...] = ("local", "fedavg", "oracle", "weights", "validation", "predictions")
-    """Names of plain strategies and of entries under `strategies`."""
+    """Strategies to compare: names of plain ones, or of entries of `strategies`."""
     seeds: tuple[int, ...] = (1,)
-    """A run of each strategy for each; intervals need several."""
+    """Seeds, with one run per strategy and seed; confidence intervals need several."""
     adapters: Adapters = field(default_factory=Adapters)
-    """Rank, scale, dropout and place of the adapters."""
+    """Rank, scale, dropout, place and first values of the adapters."""
     training: Training = field(default_factory=Training)
     """Batches and optimiser."""
     exchange: Exchange = field(default_factory=Exchange)
-    """When clients exchange adapters."""
+    """Length of the warm-up, and local steps between exchanges."""
     evaluation: Evaluation = field(default_factory=Evaluation)
-    """When validation and test text are evaluated."""
+    """When adapters are evaluated."""
     events: Events = field(default_factory=Events)
-    """What befalls clients."""
+    """Client events: partial participation, attacks, privacy."""

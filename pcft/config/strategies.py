@@ -1,7 +1,7 @@
-"""What strategies are made of: three independent choices, each from a registry, and the settings that go with them.
+"""Strategies: a source of trust, a topology and an aggregation rule, each from a registry, and the settings that go with them.
 
-A name in a registry here is that of a function in `pcft.collaboration.trust` or `pcft.collaboration.aggregation`. The names are apart
-from the functions because a config file is checked without torch.
+A name in a registry is that of a function in `pcft.collaboration.trust` or `pcft.collaboration.aggregation`. Names and functions are
+separate because a configuration is checked without torch.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ Evidence = Literal["shares", "factors", "losses", "predictions"]
 
 @dataclass(frozen=True)
 class Source:
-    """Where trust comes from.
+    """A source of trust.
 
     Attributes:
-        evidence: what scores are made of: clients' measured category shares, their adapters, the losses of everybody's
-            adapter on everybody's validation text, or everybody's predictions on the reference text.
+        evidence: what scores are computed from: the clients' measured category shares, their adapters, the losses of each adapter on each
+            client's validation text, or the clients' predictions on the reference text.
         softmax: whether scores become trust by a softmax, rather than by division by the row's sum.
-        settings: of a strategy, those that mean something to this source.
+        settings: of a strategy, those that apply to this source.
     """
 
     evidence: Evidence
@@ -30,11 +30,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Topology:
-    """Which peers count.
+    """A topology: the peers with which a client may collaborate.
 
     Attributes:
-        needs: the setting without which it means nothing.
-        peers: how many clients each has to do with, oneself among them, where that is so before any score is known.
+        needs: the setting that the topology requires, if any.
+        peers: number of neighbours of each client, itself included, where it is fixed before scores are known.
     """
 
     needs: str | None = None
@@ -43,10 +43,10 @@ class Topology:
 
 @dataclass(frozen=True)
 class Aggregation:
-    """What is averaged.
+    """An aggregation rule.
 
     Attributes:
-        whose_a: whose A makes a client's new one: those whom it `trusts`, `everybody`, or nobody, A being `fixed` from the start.
+        whose_a: clients whose A is averaged: the `trusted` peers, `everybody`, or none, A being `fixed` from the start.
     """
 
     whose_a: Literal["trusted", "everybody", "fixed"] = "trusted"
@@ -68,38 +68,45 @@ AGGREGATIONS = {"factors": Aggregation(), "product": Aggregation(), "share_a": A
 
 @dataclass(frozen=True, kw_only=True)
 class Strategy:
-    """Whom a client trusts and what it takes over: where trust comes from, which peers count, what is averaged."""
+    """How clients collaborate at an exchange: a source of trust, a topology and an aggregation rule.
+
+    Trust is a row-stochastic mixing matrix: row i holds the weights with which client i averages the adapters of its peers.
+    """
 
     trust: str
-    """One of local, fedavg, oracle, weights, validation, predictions."""
+    """Source of the mixing matrix. local: no exchange; fedavg: uniform weights; oracle: by the category shares of the clients' text, which
+    no client knows; weights: by similarity of adapters; validation: by the perplexity of each adapter on the client's own validation text;
+    predictions: by similarity of predictions on the reference text."""
     topology: str = "full"
-    """full: everybody counts; threshold: whose score is above `threshold`; top_k: the `k` best; ring: the neighbours by number."""
+    """Peers that count for a client. full: all; threshold: those whose score is above `threshold`; top_k: the `k` best; ring: the two
+    neighbours by number."""
     aggregation: str = "factors"
-    """factors: A and B each, as in the paper; product: the updates A B; share_a: B, and A over all alike; freeze_a: B, no A is trained."""
+    """What is averaged. factors: A and B, each by itself, as in the paper; product: the updates A B; share_a: B by trust, and A over all
+    clients alike; freeze_a: B, while A is never trained."""
     threshold: float | None = None
-    """For the topology `threshold`: scores at or under it are dropped, but each client's two best stay."""
+    """For the topology threshold: peers whose score is at or under it are excluded, but each client's two best count in any case."""
     k: int | None = None
-    """For the topology `top_k`: how many of each client's best scores stay, oneself counted like others."""
+    """For the topology top_k: number of best scores that count for each client, among which its own may be."""
     candidates: int | None = None
-    """How many others a client looks at, drawn anew at each exchange; those whom it does not look at do not count. null: everybody."""
+    """Peers that a client scores at an exchange, drawn at random anew at each; the others do not count. null: all."""
     temperature: float = 1.0
-    """Scores are divided by it before the softmax."""
+    """Temperature of the softmax that makes trust of scores."""
     variant: Literal["default", "reference"] = "default"
-    """reference keeps the arithmetic of the paper's code, oddities included; see docs/strategies.md."""
+    """Arithmetic of scores. default: a careful reading of the paper; reference: that of the paper's code, oddities included."""
     kept_logits: int = 100
-    """For `predictions`: how many of the largest logits at a position clients share."""
+    """For predictions: number of largest logits per position that clients share."""
     positions: Literal["all", "last"] | None = None
-    """For `predictions`: at which positions of a window; null: all, but the last one for the variant reference."""
+    """For predictions: positions of a window at which logits are shared; null: all, or the last one for the variant reference."""
     reference_windows: int | None = None
-    """For `predictions`: on how many windows of the reference text; null: all."""
+    """For predictions: number of windows of the reference text that are used; null: all."""
 
     @property
     def whose_a(self) -> str:
-        """Whose A makes a client's new one."""
+        """Clients whose A is averaged into a client's new one; see `Aggregation`."""
         return AGGREGATIONS[self.aggregation].whose_a
 
-    def looked_at(self, clients: int) -> int:
-        """How many of so many clients each looks at, itself among them."""
+    def neighbours(self, clients: int) -> int:
+        """Return with how many of all `clients` each one may collaborate at an exchange before scores are known, itself included."""
         peers = TOPOLOGIES[self.topology].peers
         if peers is None and self.candidates is not None:
             peers = self.candidates + 1
@@ -107,5 +114,5 @@ class Strategy:
 
     @property
     def trained(self) -> str:
-        """Which factors clients train."""
+        """Factors that clients train: "AB" or "B"."""
         return "B" if self.whose_a == "fixed" else "AB"

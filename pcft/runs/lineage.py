@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,8 @@ from pcft.artifacts.files import sha256_of
 from pcft.artifacts.paths import METRICS, STATE, WEIGHTS
 from pcft.artifacts.run_folders import read_made_with
 from pcft.errors import PcftError, some
-from pcft.workflow.jobs.run import Run, before_exchanges, before_the_end
+from pcft.workflow.jobs.as_json import as_json
+from pcft.workflow.jobs.run import Run
 
 
 def made_with(run: Run, seed: int, model: Path, corpus: Path, *, warmup: Path | None, code: str) -> dict[str, Any]:
@@ -24,7 +23,7 @@ def made_with(run: Run, seed: int, model: Path, corpus: Path, *, warmup: Path | 
     files = {"model": _checksum(model / manifests.NAME) or _checksum(model / WEIGHTS), "corpus": _checksum(corpus / manifests.NAME)}
     if warmup is not None:
         files["warmup"] = _checksum(warmup / STATE)
-    return {"settings": _as_json(run), "seed": seed, "code": code, **files}
+    return {"settings": as_json(run), "seed": seed, "code": code, **files}
 
 
 def verify_start(warmup: Path, run: Run, made: Mapping[str, Any]) -> None:
@@ -36,15 +35,10 @@ def verify_start(warmup: Path, run: Run, made: Mapping[str, Any]) -> None:
     manifests.verify(warmup, only=(STATE, METRICS))
     theirs = read_made_with(warmup)
     other = [name for name in ("seed", "model", "corpus") if theirs.get(name) != made[name]]
-    wanted = _as_json(replace(run, strategy=None, events=before_exchanges(run.events), evaluation=before_the_end(run.evaluation)))
+    wanted = as_json(run.warmup())
     other += [name for name, value in wanted.items() if name != "strategy_name" and theirs["settings"].get(name) != value]
     if other:
         raise PcftError(f"{warmup}: was made with another {some(other)} than this run; {manifests.again(warmup)}")
-
-
-def _as_json(run: Run) -> dict[str, Any]:
-    settings: dict[str, Any] = json.loads(json.dumps(asdict(run)))
-    return settings
 
 
 def _checksum(path: Path) -> str | None:

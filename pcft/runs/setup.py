@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pcft.artifacts.corpus_folders import read_manifest, read_tokens
 from pcft.artifacts.paths import REFERENCE, shard_name
-from pcft.collaboration.client_events import Events, noise_multiplier, noise_text
+from pcft.collaboration import privacy
+from pcft.collaboration.client_events import Events, noise_text
 from pcft.collaboration.exchange import Exchange, Timer
 from pcft.config.compute import Compute
 from pcft.errors import PcftError
@@ -191,8 +192,9 @@ def _events(job: Job, adapters: Adapters) -> Events:
     """Return the run's client events, which begin with the adapters as they were drawn."""
     settings, multiplier = job.run.events, 0.0
     if settings.privacy is not None:
-        multiplier = noise_multiplier(settings.privacy, len(job.run.exchange.times(job.run.training.iterations)))
-        print(f"privacy: noise of {multiplier:.4g} times the sensitivity", flush=True)
+        exchanges = len(job.run.exchange.times(job.run.training.iterations))
+        multiplier = privacy.noise_multiplier(settings.privacy, exchanges)
+        print(privacy.describe(settings.privacy, multiplier, exchanges), flush=True)
     events = Events(settings, adapters.clients, job.seed, multiplier)
     events.begin(adapters)
     return events

@@ -1,1 +1,1 @@
-"""What the Snakefile needs while it is parsed; standard library only."""
+"""Workflow: plan, outputs and resource requests, for the Snakefile while it is parsed. Standard library only."""

@@ -1,4 +1,7 @@
-"""What code a result depends on. Standard library only, and nothing is imported to find out."""
+"""Code hash of a result: a checksum of the modules of this package that a stage imports, found without importing any.
+
+Standard library only, because parsing the Snakefile imports it.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,17 @@ PACKAGE = "pcft"
 
 @functools.cache
 def code_of(module: str) -> str:
-    """Return a hash of the code that `module` runs: its own and that of all it imports from this package.
+    """Return a hash of the code of `module` and of all modules of this package that it imports.
 
-    Comments, docstrings and layout do not count, so that editing them makes nothing run again, while a real edit
-    does so for the stages that import the edited module and for no other. Snakemake itself does not look into
-    modules that a shell command imports.
+    Comments, docstrings and layout do not count: editing them makes nothing run again, while any other edit makes those stages run again
+    that import the edited module. Snakemake itself does not see the modules that a shell command imports.
     """
     texts = (f"{name}\n{_normalised(name)}" for name in sorted(modules_of(module)))
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
 def modules_of(module: str) -> set[str]:
-    """Return `module` and all modules of this package that it imports, directly or not, wherever in their code."""
+    """Return `module` and all modules of this package that it imports, directly or not, at module level or inside functions."""
     seen: set[str] = set()
     waiting = [module]
     while waiting:

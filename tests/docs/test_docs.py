@@ -22,6 +22,7 @@ from pcft.artifacts import manifests
 from pcft.config import docs
 from pcft.config.corpora import Corpus
 from pcft.config.experiments import Experiment
+from pcft.config.field_docs import meanings
 from pcft.config.schema import Config
 from pcft.config.strategies import SOURCES
 from pcft.config.validation.load import load
@@ -153,7 +154,7 @@ def test_defaults_are_shown_as_yaml_reads_them() -> None:
 
 def test_settings_without_a_meaning_are_refused() -> None:
     with pytest.raises(ValueError, match=r"tests\.docs\.test_docs\.Silent\.one has no docstring under it"):
-        docs.settings(Silent)
+        meanings(Silent)
 
 
 @dataclasses.dataclass

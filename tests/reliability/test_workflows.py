@@ -8,16 +8,15 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import psutil
 import pytest
 
 from tests.support.faults import cut, flip
+from tests.support.processes import wait_for
 from tests.support.tiny import TINY
 from tests.support.workspace import Workspace
 
@@ -68,13 +67,6 @@ def running(workspace: Workspace, *arguments: str) -> Iterator[subprocess.Popen[
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from pcft.config.experiments import Evaluation, Exchange, Training
 from pcft.config.strategies import Strategy
 from pcft.runs.setup import Job
 from pcft.runs.stages import finetune, warmup
-from pcft.workflow.jobs.run import before_the_end
 from tests.support.tiny import CPU, RUN, random_corpus
 
 CLIENTS = 1000
@@ -31,7 +30,7 @@ def warm(model_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
         RUN, training=TRAINING, exchange=Exchange(warmup=2, interval=1), evaluation=Evaluation(interval=4, cross_clients=5)
     )
     job = Job(run, 1, model_folders["llama"], random_corpus(folder / "corpus", CLIENTS, 33), folder / "warmup", CPU, 8192, code="this")
-    warmup(dataclasses.replace(job, run=dataclasses.replace(run, evaluation=before_the_end(run.evaluation))))
+    warmup(dataclasses.replace(job, run=run.warmup()))
     return job
 
 

@@ -46,9 +46,9 @@ def finished_runs(folder: Path, model: Path, **changes: Any) -> Path:
     build.build(plan.corpus_job(config, "places", "tiny"), {}, {}, base, corpus)
     runs = results / "runs/main"
     started: dict[str, Any] = {"seed": 1, "model": base, "corpus": corpus, "device": CPU, "tokens_per_pass": 8192, "code": "this"}
-    warmup(Job(plan.run_of(config, "main", warmup="warmup"), output=runs / "warmup/seed=1", **started))
+    warmup(Job(plan.training_job(config, "main", warmup="warmup"), output=runs / "warmup/seed=1", **started))
     for strategy in STRATEGIES:
-        run = plan.run_of(config, "main", strategy=strategy)
+        run = plan.training_job(config, "main", strategy=strategy)
         finetune(Job(run, output=runs / strategy / "seed=1", **started), runs / "warmup/seed=1")
     return results
 

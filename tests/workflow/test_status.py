@@ -100,7 +100,7 @@ def test_asked_to_stop(fresh: Workspace) -> None:
         process.wait(120)
     one = look(fresh)["warmup"]
     assert (one["state"], one["because"]) == ("stopped", "SIGINT")
-    assert "Stopped, to go on from a checkpoint\n  main/warmup/seed=1: iteration " in pcft(fresh)
+    assert "Stopped, to be resumed from a checkpoint\n  main/warmup/seed=1: iteration " in pcft(fresh)
 
 
 def test_failed_outdated_and_mended(workspace: Workspace) -> None:

@@ -1,1 +1,1 @@
-"""Checks of a configuration: parsing, ranges, references, settings that must fit each other."""
+"""Checks of a configuration: types, ranges, references, and settings that must fit each other; one module per section."""

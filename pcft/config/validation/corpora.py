@@ -1,38 +1,22 @@
-"""What the types cannot say about corpora and repositories."""
+"""Checks of corpora: sources, sizes, and the partition among clients."""
 
 from __future__ import annotations
 
 import codecs
-import re
 
 from pcft.config.corpora import Corpus, Source
-from pcft.config.downloads import Repository
 from pcft.config.schema import Config
 from pcft.config.validation.parsing import Problems
 
-MAX_CLIENTS = 5000  # matrices of clients by clients are held whole
-OPTIONS = {"shares": "matrix", "alpha": "dirichlet", "minimum": "natural"}  # each goes with one mixture
-TURNS = ("specific", "mixed")  # mixtures in which the categories take turns
-
-
-def check_repository(place: str, repository: Repository, problems: Problems) -> None:
-    """Add to `problems` what is wrong with a repository on the hub."""
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository.repository):
-        problems.add(f"{place}.repository", f"is '{repository.repository}'; it must be namespace/name, as in openai-community/gpt2")
-    if not re.fullmatch(r"[0-9a-f]{40}", repository.revision):
-        problems.add(f"{place}.revision", f"is '{repository.revision}'; it must be the 40 hexadecimal digits of a commit, as branches move")
-    if not repository.files:
-        problems.add(f"{place}.files", "is empty; name the files to fetch")
-    if repository.rows is not None:
-        problems.at_least(1, repository.rows, f"{place}.rows")
-    if repository.partial and not all(file.startswith("!") or file.endswith(".parquet") for file in repository.files):
-        problems.add(f"{place}.files", "must all end in .parquet, because columns, rows or where are given")
+MAX_CLIENTS = 5000  # matrices of clients by clients are held in memory
+OPTIONS = {"shares": "matrix", "alpha": "dirichlet", "minimum": "natural"}  # setting -> the mixture to which it belongs
+CYCLIC = ("specific", "mixed")  # mixtures that assign categories to clients in turn
 
 
 def check_corpus(place: str, corpus: Corpus, config: Config, problems: Problems) -> None:
     """Add to `problems` what is wrong with a corpus."""
     for name, source in corpus.categories.items():
-        _source(f"{place}.categories.{name}", source, config, problems)
+        _check_source(f"{place}.categories.{name}", source, config, problems)
         if (source.client is not None) != (corpus.mixture == "natural"):
             problems.add(f"{place}.categories.{name}.client", "goes with the mixture natural, and that mixture needs it")
     for split in ("train", "validation", "test", "reference"):
@@ -40,55 +24,23 @@ def check_corpus(place: str, corpus: Corpus, config: Config, problems: Problems)
     if corpus.tokens.longest is not None:
         problems.at_least(2, corpus.tokens.longest, f"{place}.tokens.longest")
     for option, mixture in OPTIONS.items():
-        given = getattr(corpus, option) is not None
-        if given and corpus.mixture != mixture:
+        is_set = getattr(corpus, option) is not None
+        if is_set and corpus.mixture != mixture:
             problems.add(f"{place}.{option}", f"goes with the mixture {mixture}, not with {corpus.mixture}")
-        elif not given and corpus.mixture == mixture != "natural":
+        elif not is_set and corpus.mixture == mixture != "natural":
             problems.add(f"{place}.{option}", f"is missing; the mixture {mixture} needs it")
     if not corpus.categories:
         problems.add(f"{place}.categories", "is empty; declare at least one")
     elif not 1 <= corpus.clients <= MAX_CLIENTS:
         problems.add(f"{place}.clients", f"is {corpus.clients}; it must be from 1 to {MAX_CLIENTS}")
     else:
-        _mixture(place, corpus, problems)
+        _check_mixture(place, corpus, problems)
 
 
-def _mixture(place: str, corpus: Corpus, problems: Problems) -> None:
-    kinds, clients = len(corpus.categories), corpus.clients
-    if corpus.mixture in TURNS and clients > 1 and clients % kinds:
-        nearest = " or ".join(str(n) for n in (clients - clients % kinds, clients - clients % kinds + kinds) if 0 < n <= MAX_CLIENTS)
-        problems.add(
-            f"{place}.clients",
-            f"is {clients}; the mixture '{corpus.mixture}' of {kinds} categories allows multiples of {kinds}, as {nearest}",
-        )
-    if corpus.mixture == "mixed" and kinds < 2:
-        problems.add(f"{place}.mixture", "is mixed, which takes at least two categories")
-    if corpus.mixture == "natural" and kinds != 1:
-        problems.add(f"{place}.categories", f"are {kinds}; the mixture natural takes one, and makes a category of each client")
-    if corpus.shares is not None:
-        _shares(f"{place}.shares", corpus.shares, clients, kinds, problems)
-    if corpus.alpha is not None:
-        problems.positive(corpus.alpha, f"{place}.alpha")
-        if corpus.alpha > 1e6:
-            problems.add(f"{place}.alpha", f"is {corpus.alpha}; from about 1000 on, all clients have the same mixture")
-    if corpus.minimum is not None:
-        problems.at_least(1, corpus.minimum, f"{place}.minimum")
-
-
-def _shares(place: str, shares: tuple[tuple[float, ...], ...], clients: int, kinds: int, problems: Problems) -> None:
-    if len(shares) != clients:
-        problems.add(place, f"has {len(shares)} rows; it must have one for each of the {clients} clients")
-    for i, row in enumerate(shares):
-        if len(row) != kinds:
-            problems.add(f"{place}[{i}]", f"has {len(row)} entries; it must have one for each of the {kinds} categories")
-        elif not (all(0 <= share <= 1 for share in row) and abs(sum(row) - 1) < 1e-6):
-            problems.add(f"{place}[{i}]", f"is {list(row)}; shares must be from 0 to 1 and sum to 1")
-
-
-def _source(place: str, source: Source, config: Config, problems: Problems) -> None:
-    given = [name for name in ("wheel", "hub", "zip", "python") if getattr(source, name)]
-    if len(given) > 1:
-        problems.add(place, f"names {' and '.join(given)}; a source has one of them, or none for files on this machine")
+def _check_source(place: str, source: Source, config: Config, problems: Problems) -> None:
+    named = [name for name in ("wheel", "hub", "zip", "python") if getattr(source, name)]
+    if len(named) > 1:
+        problems.add(place, f"names {' and '.join(named)}; a source has one of them, or none for files on this machine")
     if source.wheel is not None:
         problems.known(source.wheel, config.wheels, f"{place}.wheel", "wheels")
     if source.hub is not None:
@@ -106,3 +58,35 @@ def _source(place: str, source: Source, config: Config, problems: Problems) -> N
             is_text = False
         if not is_text:
             problems.add(f"{place}.encoding", f"is '{name}', which Python does not know; common ones: utf-8, cp1252, latin-1, utf-16")
+
+
+def _check_mixture(place: str, corpus: Corpus, problems: Problems) -> None:
+    kinds, clients = len(corpus.categories), corpus.clients
+    if corpus.mixture in CYCLIC and clients > 1 and clients % kinds:
+        nearest = " or ".join(str(n) for n in (clients - clients % kinds, clients - clients % kinds + kinds) if 0 < n <= MAX_CLIENTS)
+        problems.add(
+            f"{place}.clients",
+            f"is {clients}; the mixture '{corpus.mixture}' of {kinds} categories allows multiples of {kinds}, as {nearest}",
+        )
+    if corpus.mixture == "mixed" and kinds < 2:
+        problems.add(f"{place}.mixture", "is mixed, which takes at least two categories")
+    if corpus.mixture == "natural" and kinds != 1:
+        problems.add(f"{place}.categories", f"are {kinds}; the mixture natural takes one, and makes a category of each client")
+    if corpus.shares is not None:
+        _check_shares(f"{place}.shares", corpus.shares, clients, kinds, problems)
+    if corpus.alpha is not None:
+        problems.positive(corpus.alpha, f"{place}.alpha")
+        if corpus.alpha > 1e6:
+            problems.add(f"{place}.alpha", f"is {corpus.alpha}; from about 1000 on, all clients have the same mixture")
+    if corpus.minimum is not None:
+        problems.at_least(1, corpus.minimum, f"{place}.minimum")
+
+
+def _check_shares(place: str, shares: tuple[tuple[float, ...], ...], clients: int, kinds: int, problems: Problems) -> None:
+    if len(shares) != clients:
+        problems.add(place, f"has {len(shares)} rows; it must have one for each of the {clients} clients")
+    for i, row in enumerate(shares):
+        if len(row) != kinds:
+            problems.add(f"{place}[{i}]", f"has {len(row)} entries; it must have one for each of the {kinds} categories")
+        elif not (all(0 <= share <= 1 for share in row) and abs(sum(row) - 1) < 1e-6):
+            problems.add(f"{place}[{i}]", f"is {list(row)}; shares must be from 0 to 1 and sum to 1")

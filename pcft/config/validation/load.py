@@ -1,4 +1,4 @@
-"""The way in: a config file's values, checked as a whole, every mistake named before a job starts."""
+"""Loading of a configuration: values of a YAML file become checked settings, or one error that lists every mistake."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""From the plain dicts and lists of a YAML file to the dataclasses of this package, with every mistake named.
+"""Parsing of settings: dicts and lists, as YAML and JSON give them, become dataclasses, and every mistake is listed.
 
-`read` works on any frozen dataclass made of str, int, float, bool, None, Literal, tuples, dicts and dataclasses. A
-single value where a list of any length is wanted is a list of one.
+`read` handles frozen dataclasses made of str, int, float, bool, None, Literal, tuples, dicts and dataclasses. A single value in place of a
+list of any length is a list of one.
 """
 
 from __future__ import annotations
@@ -21,45 +21,45 @@ from pcft.errors import PcftError
 T = TypeVar("T")
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-LARGEST = 1 << 63  # of whole numbers where any number will do
+LARGEST = 1 << 63  # largest whole number that is accepted as a number
 PLURAL = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
 
 
 class Problems(list[str]):
-    """Mistakes found so far; reading goes on after one, so that a user sees them all at once."""
+    """Mistakes found so far: parsing continues after one, so that a user sees all at once."""
 
     def add(self, place: str, message: str) -> None:
-        """Note that the setting at `place` is wrong, in one line."""
+        """Add a mistake at the setting `place`, in one line."""
         self.append(" ".join(f"{place} {message}".split("\n")))
 
     def known(self, name: str, known: Iterable[str], place: str, section: str) -> None:
-        """Note that `name` is not among those that `section` declares, if so."""
+        """Add a mistake unless `name` is among the entries `known` of a section."""
         known = list(known)
         if name not in known:
             self.add(place, f"is '{name}', which {section} does not declare; known: {', '.join(known) or 'none'}{suggest(name, known)}")
 
     def one_of(self, value: Any, options: Iterable[str], place: str) -> None:
-        """Note that `value` is none of `options`, if so."""
+        """Add a mistake unless `value` is one of `options`."""
         options = list(options)
         if value not in options:
             self.add(place, f"is {_show(value)}; it must be one of {', '.join(options)}{suggest(value, options)}")
 
     def at_least(self, least: int, value: float, place: str) -> None:
-        """Note that `value` is under `least`, if so."""
+        """Add a mistake unless `value` is at least `least`."""
         if not value >= least:
             self.add(place, f"is {value}; it must be at least {least}")
 
     def positive(self, value: float, place: str) -> None:
-        """Note that `value` is not above zero and finite, if so."""
+        """Add a mistake unless `value` is above zero and finite."""
         if not 0 < value < float("inf"):
             self.add(place, f"is {value}; it must be above 0")
 
 
 def from_file(kind: type[T], path: Path) -> T:
-    """Return the settings in a file that the workflow wrote for a job.
+    """Return the settings in a settings file, which the workflow writes for each job.
 
     Raises:
-        PcftError: a line for each mistake; the file is no JSON, or holds other settings.
+        PcftError: one line per mistake; the file is not JSON, or holds other settings.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -73,7 +73,7 @@ def from_file(kind: type[T], path: Path) -> T:
 
 
 def read(kind: type[T], value: Any, place: str, problems: Problems) -> T | None:
-    """Return `value` as a `kind`, or None after adding to `problems` what is wrong with it."""
+    """Return `value` as a `kind`, or None after adding to `problems` every mistake in it."""
     before = len(problems)
     result = _read(kind, value, place, problems)
     return result if len(problems) == before else None
@@ -107,12 +107,12 @@ def _dataclass(kind: Any, value: Any, place: str, problems: Problems) -> Any:
         if name not in value and f.default is f.default_factory is dataclasses.MISSING:
             problems.add(_join(place, name), "is missing")
     hints = typing.get_type_hints(kind)
-    given = {k: _read(hints[k], v, _join(place, k), problems) for k, v in value.items() if k in fields}
-    return kind(**given) if len(problems) == before else None
+    values = {k: _read(hints[k], v, _join(place, k), problems) for k, v in value.items() if k in fields}
+    return kind(**values) if len(problems) == before else None
 
 
 def _union(kind: Any, value: Any, place: str, problems: Problems) -> Any:
-    """X | None, or several kinds of scalars."""
+    """Read a union, which is X | None or several kinds of scalars."""
     options = [option for option in get_args(kind) if option is not type(None)]
     if len(options) == 1:
         return None if value is None else _read(options[0], value, place, problems)
@@ -179,6 +179,6 @@ def _show(value: Any) -> str:
 
 
 def suggest(word: Any, known: Iterable[str]) -> str:
-    """Return " (did you mean X?)" where one of `known` looks like `word`, else nothing."""
+    """Return " (did you mean X?)" if one of `known` is similar to `word`, else an empty text."""
     close = difflib.get_close_matches(str(word), list(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""

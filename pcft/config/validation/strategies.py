@@ -8,7 +8,7 @@ from pcft.artifacts.paths import WARMUPS
 from pcft.config.strategies import AGGREGATIONS, SOURCES, TOPOLOGIES, Strategy
 from pcft.config.validation.parsing import Problems
 
-RESERVED = (*WARMUPS.values(), "settings.json")  # they stand beside the strategies of an experiment
+RESERVED = (*WARMUPS.values(), "settings.json")  # names next to those of strategies in the folder of an experiment
 
 
 def check_strategy(place: str, name: str, strategy: Strategy, problems: Problems) -> None:
@@ -20,28 +20,30 @@ def check_strategy(place: str, name: str, strategy: Strategy, problems: Problems
     for choice, registry in choices.items():
         problems.one_of(getattr(strategy, choice), registry, f"{place}.{choice}")
     if len(problems) == before:
-        _settings(place, strategy, problems)
-    if strategy.k is not None:
-        problems.at_least(1, strategy.k, f"{place}.k")
-    if strategy.candidates is not None:
-        problems.at_least(1, strategy.candidates, f"{place}.candidates")
+        _check_peers(place, strategy, problems)
+        _check_settings_of_source(place, strategy, problems)
+    for setting in ("k", "candidates", "kept_logits", "reference_windows"):
+        value = getattr(strategy, setting)
+        if value is not None:
+            problems.at_least(1, value, f"{place}.{setting}")
     problems.positive(strategy.temperature, f"{place}.temperature")
-    problems.at_least(1, strategy.kept_logits, f"{place}.kept_logits")
-    if strategy.reference_windows is not None:
-        problems.at_least(1, strategy.reference_windows, f"{place}.reference_windows")
 
 
-def _settings(place: str, strategy: Strategy, problems: Problems) -> None:
-    """A setting is there where it is needed, and nowhere else."""
+def _check_peers(place: str, strategy: Strategy, problems: Problems) -> None:
+    """A setting of a topology is there where the topology needs it, and nowhere else; candidates must leave a choice of peers."""
     for topology, about in TOPOLOGIES.items():
         if about.needs is not None and (getattr(strategy, about.needs) is not None) != (strategy.topology == topology):
             problems.add(f"{place}.{about.needs}", f"goes with the topology {topology}, and that topology needs it")
     if strategy.candidates == 1 and strategy.trust == "predictions":
-        problems.add(f"{place}.candidates", "is 1; distances of predictions count only beside each other, so that there must be 2 or more")
+        problems.add(f"{place}.candidates", "is 1; trust by predictions compares the distances of several peers: make it at least 2")
     if strategy.candidates is not None and TOPOLOGIES[strategy.topology].peers is not None:
         problems.add(
             f"{place}.candidates", f"does not go with the topology {strategy.topology}, whose peers are fixed; leave one of them out"
         )
+
+
+def _check_settings_of_source(place: str, strategy: Strategy, problems: Problems) -> None:
+    """A setting of a source of trust has its default under every other source."""
     plain = Strategy(trust=strategy.trust)
     for setting in dict.fromkeys(name for source in SOURCES.values() for name in source.settings):
         if setting not in SOURCES[strategy.trust].settings and getattr(strategy, setting) != getattr(plain, setting):

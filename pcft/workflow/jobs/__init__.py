@@ -1,1 +1,1 @@
-"""Settings of jobs: what each job's settings.json holds."""
+"""Settings of jobs, as each job's settings.json holds them."""

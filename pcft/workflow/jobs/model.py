@@ -10,7 +10,7 @@ from pcft.config.models import Model
 
 @dataclass(frozen=True, kw_only=True)
 class ModelJob:
-    """All that decides the bytes of one base model's folder."""
+    """Everything that determines the bytes of one base model's folder."""
 
     model: Model
     wheel: Wheel | None = None

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from pcft.artifacts.paths import WARMUPS
 from pcft.config.events import Events
 from pcft.config.experiments import Adapters, Evaluation, Exchange, Training
 from pcft.config.strategies import Strategy
 
 
-def before_the_end(evaluation: Evaluation) -> Evaluation:
-    """Return what matters of `evaluation` to a warm-up, which reads nobody's text with another's adapter."""
-    return replace(evaluation, cross_clients=Evaluation.cross_clients)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """All that decides the numbers of one warm-up (no strategy) or of one strategy's runs; the seed comes beside it."""
+    """Everything that determines the results of one warm-up, or of one strategy's fine-tuning runs; the seed comes on the command line.
+
+    Attributes:
+        strategy_name: name of the strategy, or of the warm-up.
+        strategy: None for a warm-up.
+        trained: the factors that are trained, "AB" or "B".
+    """
 
     experiment: str
     corpus: str
@@ -29,10 +31,14 @@ class Run:
     strategy_name: str = "warmup"
     strategy: Strategy | None = None
     trained: str = "AB"
-    """Which factors are trained."""
 
-
-def before_exchanges(events: Events) -> Events:
-    """Return what matters of `events` while clients train alone: whose text is noise."""
-    poison = events.poison
-    return Events(poison=poison if poison is not None and poison.attack == "noise_text" else None)
+    def warmup(self) -> Run:
+        """Return the settings of the warm-up from which the run starts: its own, with defaults for what cannot change a warm-up."""
+        poison = self.events.poison
+        return replace(
+            self,
+            strategy=None,
+            strategy_name=WARMUPS[self.trained],
+            events=Events(poison=poison if poison is not None and poison.attack == "noise_text" else None),
+            evaluation=replace(self.evaluation, cross_clients=Evaluation.cross_clients),
+        )

@@ -1,23 +1,20 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from contextlib import nullcontext
-from statistics import NormalDist
 from typing import Any
 
 import pytest
 import torch
 
 from pcft.collaboration.aggregation import aggregate, mean
-from pcft.collaboration.client_events import Events, noise_multiplier, noise_text
+from pcft.collaboration.client_events import Events, noise_text
 from pcft.collaboration.exchange import Exchange
 from pcft.config import experiments
 from pcft.config.events import Events as Settings
 from pcft.config.events import Poison, Privacy
 from pcft.config.strategies import AGGREGATIONS, SOURCES, Strategy
-from pcft.errors import PcftError
 from pcft.models.backbone import Backbone
 from pcft.runs.cost_ledger import Ledger
 from pcft.training.batches import grid
@@ -225,25 +222,6 @@ def test_fixed_factors_get_no_noise(load: Callable[..., Backbone]) -> None:
     before = [module.A.data.clone() for module in one.adapters.modules.values()]
     one(4)
     assert all(torch.equal(a, m.A.data) for a, m in zip(before, one.adapters.modules.values(), strict=True))
-
-
-@pytest.mark.parametrize(("epsilon", "releases"), [(0.5, 1), (1.0, 4), (8.0, 16), (100.0, 4)])
-def test_the_noise_fits_the_budget(epsilon: float, releases: int) -> None:
-    """Against the exact condition for Gaussian noise (Balle and Wang, 2018), which n releases meet like one with √n less noise."""
-    normal = NormalDist()
-
-    def delta(multiplier: float) -> float:
-        mu = releases**0.5 / multiplier
-        return normal.cdf(mu / 2 - epsilon / mu) - math.exp(epsilon) * normal.cdf(-epsilon / mu - mu / 2)
-
-    found = noise_multiplier(Privacy(epsilon=epsilon, delta=1e-5), releases)
-    assert delta(found) <= 1e-5  # enough
-    assert delta(found / 1.35) > 1e-5  # not much more than is needed
-
-
-def test_a_budget_too_small() -> None:
-    with pytest.raises(PcftError, match=r"events.privacy.epsilon is 1e-12: no noise gives so little for 4 exchanges; raise it"):
-        noise_multiplier(Privacy(epsilon=1e-12), 4)
 
 
 def test_an_exchange_holds_no_test_text() -> None:

@@ -185,7 +185,7 @@ def test_whom_clients_look_at(n: int, candidates: int, seed: int) -> None:
     first, same = (neighbour_mask(strategy, n, generator=torch.Generator().manual_seed(seed)) for _ in range(2))
     assert torch.equal(first, same)
     assert first.diagonal().all()
-    assert first.sum(1).tolist() == [min(n, candidates + 1)] * n == [strategy.looked_at(n)] * n
+    assert first.sum(1).tolist() == [min(n, candidates + 1)] * n == [strategy.neighbours(n)] * n
 
 
 def test_candidates_are_drawn_evenly() -> None:
@@ -199,7 +199,7 @@ def test_in_a_ring_one_looks_at_the_neighbours() -> None:
     for n in (1, 2, 3, 7):
         neighbours = neighbour_mask(ring, n, generator=torch.Generator())
         assert torch.equal(neighbours, trust(torch.zeros(n, n), ring) > 0)
-        assert neighbours.sum(1).tolist() == [ring.looked_at(n)] * n
+        assert neighbours.sum(1).tolist() == [ring.neighbours(n)] * n
 
 
 def test_how_trust_is_described() -> None:

@@ -1,52 +1,19 @@
-"""Whatever stands at whatever place of a configuration: it is taken, or the file and the place are named."""
+"""Any value at any place of a configuration: it is accepted, or the error names the file and the place."""
 
 from __future__ import annotations
 
 import copy
-import math
 from typing import Any
 
 import pytest
 
 from pcft.config.validation.load import load
 from tests.support.refusals import holder, places, tried
-from tests.support.tiny import TINY
-
-MAIN = TINY["experiments"]["main"]
-WHOLE: dict[str, Any] = TINY | {
-    "strategies": {
-        "best": {"trust": "validation", "topology": "top_k", "k": 2},
-        "near": {"trust": "weights", "topology": "threshold", "threshold": -1, "aggregation": "product"},
-        "ring": {"trust": "validation", "topology": "ring"},
-        "some": {"trust": "validation", "candidates": 2},
-    },
-    "experiments": {
-        "main": MAIN | {"strategies": ["local", "fedavg", "oracle", "best", "near", "ring", "some"], "seeds": [1, 2]},
-        "hard": MAIN
-        | {
-            "training": MAIN["training"] | {"batch_size": 1},
-            "events": {"absent": 0.34, "poison": {"clients": [1], "attack": "scale", "factor": 3.0}},
-        },
-        "safe": MAIN | {"events": {"privacy": {"epsilon": 8, "delta": 1e-3, "clip": 0.1}}},
-    },
-    "sweeps": {
-        "ranks": {"experiment": "main", "setting": "adapters.rank", "values": [1, 2]},
-        "absence": {"experiment": "hard", "setting": "events.absent", "values": {"nobody": 0, "one": 0.34}},
-        "schedule": {"experiment": "main", "setting": "exchange.interval", "values": [1, 2]},
-    },
-    "comparisons": {
-        "bars": {"figure": "improvement", "baseline": "fedavg", "experiments": "main", "strategies": ["best", "near"]},
-        "way": {"figure": "curves", "x": "megabytes", "y": "loss", "width": "text", "experiments": ["main", "hard"]},
-        "steps": {"figure": "trust-history", "experiments": "main", "iterations": [2, 4]},
-        "sizes": {"figure": "sweep", "x": "training.batch_size", "experiments": ["main", "hard"]},
-    },
-    "figures": {"width": 3.3, "text_width": 6.75},
-}
-VALUES = (None, True, 0, -1, 10**12, math.nan, math.inf, "x", [0], {"x": 1})
+from tests.support.whole_config import VALUES, WHOLE
 
 
-def told_apart(place: tuple[Any, ...]) -> bool:
-    """Whether this is not one more place of the experiment `main`, which the others take over."""
+def is_distinct(place: tuple[Any, ...]) -> bool:
+    """Whether a place does not merely repeat one of the experiment `main`, from which the others are copied."""
     return place[:1] != ("experiments",) or "main" in place or "events" in place
 
 
@@ -54,7 +21,7 @@ def test_the_whole_is_valid() -> None:
     load(copy.deepcopy(WHOLE), "my.yaml")
 
 
-@pytest.mark.parametrize("place", list(filter(told_apart, places(WHOLE))), ids=lambda place: ".".join(map(str, place)))
+@pytest.mark.parametrize("place", list(filter(is_distinct, places(WHOLE))), ids=lambda place: ".".join(map(str, place)))
 def test_any_value(place: tuple[Any, ...]) -> None:
     for value in VALUES:
         config = copy.deepcopy(WHOLE)

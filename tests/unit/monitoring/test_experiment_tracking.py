@@ -1,4 +1,4 @@
-"""What trackers hold of a run, read back with their own libraries."""
+"""Records of trackers, read back with their own libraries."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from pcft.monitoring.tracking_backends import TRACKERS
 from pcft.runs.setup import Job
 from pcft.runtime import journal
 from pcft.runtime.progress import Progress
-from tests.reliability.test_workflows import wait_for
 from tests.support.faults import experiment, write_settings
+from tests.support.processes import wait_for
 from tests.support.tiny import CPU, RUN, random_corpus
 
 SCALARS = {"loss/training", "loss/validation", "loss/test", "speed/tokens_per_second", "trust/effective_peers", "trust/distance_to_oracle"}
@@ -42,7 +42,7 @@ def run(job: Job, tmp_path: Path) -> Path:
 
 
 def track(run: Path, *trackers: str) -> str:
-    """Copy a run by a process of its own, as users do; return what it printed."""
+    """Copy a run by the command line, as users do; return its output."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "MLFLOW"))}
     command = [sys.executable, "-m", "pcft", "track", str(run), "--trackers", ",".join(trackers)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, env=environment)
@@ -149,7 +149,7 @@ def test_a_run_read_back(run: Path, tracker: str) -> None:
 
 
 class Recorder:
-    """A tracker that keeps what it is given, and fails at an iteration if it is told to."""
+    """A tracker that records its input in memory and may fail at one iteration."""
 
     def __init__(self, fails: int | None = None) -> None:
         self.fails, self.got, self.closed = fails, list[tuple[int, set[str], float]](), False
@@ -202,13 +202,13 @@ def test_each_step_once_in_order_though_a_call_was_cut_off(
     assert kept.closed
 
 
-def test_a_tracker_that_fails_is_given_up_with_one_line(
+def test_a_tracker_that_fails_is_dropped_with_one_line(
     run: Path, recorder: Callable[..., Recorder], capsys: pytest.CaptureFixture[str]
 ) -> None:
     failing, other = recorder("wandb", fails=2), recorder("mlflow")
     capsys.readouterr()
     experiment_tracking.follow(run, ["wandb", "mlflow"])
-    assert capsys.readouterr().out == "wandb is given up (no room); the work goes on without it\n"
+    assert capsys.readouterr().out == "wandb failed (no room) and gets no more metrics; training continues\n"
     assert {iteration for iteration, *_ in failing.got} == {0, 1}
     assert {iteration for iteration, *_ in other.got} == set(range(7))
     assert (failing.closed, other.closed) == (False, True)
@@ -229,15 +229,15 @@ def test_what_cannot_be_tracked(run: Path, tmp_path: Path, monkeypatch: pytest.M
 
 def test_no_tracker_no_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(subprocess, "Popen", None)
-    with experiment_tracking.beside(experiment_tracking.names("none"), tmp_path):
+    with experiment_tracking.tracking(experiment_tracking.parse_names("none"), tmp_path):
         pass
 
 
-def test_trackers_that_hang_are_cut_off(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_trackers_that_hang_are_killed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(experiment_tracking, "PATIENCE", 0.2)
     with subprocess.Popen(["sleep", "600"], stdin=subprocess.PIPE) as child:
         experiment_tracking._end(child)
-    assert "were cut off" in capsys.readouterr().out
+    assert "did not finish within 0 seconds and were killed" in capsys.readouterr().out
 
 
 def call(job: Job, output: Path, *options: str) -> list[str]:
@@ -248,7 +248,7 @@ def call(job: Job, output: Path, *options: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_killed_in_the_midst_and_gone_on(job: Job, tmp_path: Path) -> None:
+def test_killed_and_resumed(job: Job, tmp_path: Path) -> None:
     """The process that copies ends with the job that was killed, and each step is there once after the next call."""
     pytest.importorskip("tensorboard")
     long = dataclasses.replace(job.run.training, iterations=3000)
@@ -263,9 +263,9 @@ def test_killed_in_the_midst_and_gone_on(job: Job, tmp_path: Path) -> None:
     assert not copying.is_running()
     assert not (output / "manifest.json").exists(), "it was done before it could be killed"
     first = [event["iteration"] for event in journal.read(output) if event["event"] == "training"]
-    assert "is given up" not in subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
+    assert "gets no more metrics" not in subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
     again = [event["iteration"] for event in journal.read(output) if event["event"] == "training"]
-    assert again[: len(first)] == first, "the journal goes on"
+    assert again[: len(first)] == first, "the journal continues"
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     events = accumulator.EventAccumulator(str(tmp_path / "results/tracking/tensorboard/e/warmup/seed=1"))
     events.Reload()
@@ -273,11 +273,11 @@ def test_killed_in_the_midst_and_gone_on(job: Job, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_training_goes_on_where_trackers_cannot_write(job: Job, tmp_path: Path) -> None:
+def test_training_continues_where_trackers_cannot_write(job: Job, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     (tmp_path / "results").mkdir()
     (tmp_path / "results/tracking").write_text("in the way")
     output = tmp_path / "results/runs/e/warmup/seed=1"
     done = subprocess.run(call(job, output, "--trackers=tensorboard"), check=True, capture_output=True, text=True, timeout=120)
-    assert done.stdout.count("the work goes on without it") == 1
+    assert done.stdout.count("gets no more metrics; training continues") == 1
     assert (output / "manifest.json").exists()

@@ -1,8 +1,7 @@
-"""What is said of jobs, by the files that lie there; beside a real Snakemake: test_status_workflow.py."""
+"""Workflow status from files that tests write; next to a real Snakemake: tests/workflow/test_status.py."""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -18,17 +17,19 @@ import pytest
 
 from pcft.__main__ import main
 from pcft.artifacts import manifests, run_folders
+from pcft.artifacts.paths import RunPath
 from pcft.config.schema import Config
 from pcft.config.validation.load import load
-from pcft.monitoring import status
-from pcft.monitoring.status import Seen
-from pcft.monitoring.status_table import as_json, table
+from pcft.monitoring.status import JobStatus, Preparation, workflow_status
 from pcft.runtime import journal
 from pcft.workflow import plan
 from pcft.workflow.code_hash import code_of
+from pcft.workflow.jobs.as_json import as_json
+from tests.support.snakemake_notes import write_notes
 from tests.support.workspace import ROOT
 
-RUN = "runs/main/local/seed=1"
+PATH = RunPath("main", "local", 1)
+RUN = str(PATH)
 MINE = {"host": socket.gethostname(), "pid": os.getpid(), "born": journal.born(os.getpid())}
 DEAD = {**MINE, "born": "1"}
 FAR = {**MINE, "host": "node7"}
@@ -47,23 +48,22 @@ def results(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def made(config: Config) -> dict[str, Any]:
-    settings, seed = plan.settings_of_runs(config, "main")[RUN]
-    return {"settings": settings, "seed": seed, "code": code_of("pcft.runs.stages")}
+    return {"settings": as_json(plan.runs(config, "main")[PATH]), "seed": 1, "code": code_of("pcft.runs.stages")}
 
 
 @pytest.fixture
-def look(config: Config, results: Path) -> Callable[[], Seen]:
-    """Return what is said of the run of `local`."""
+def look(config: Config, results: Path) -> Callable[[], JobStatus]:
+    """Return the status of the run of `local`."""
 
-    def one() -> Seen:
-        (found,) = (seen for seen in status.look(config, results) if seen.place == ("main", "local", "seed=1"))
+    def one() -> JobStatus:
+        (found,) = (status for status in workflow_status(config, results) if status.job == PATH)
         return found
 
     return one
 
 
 def write_journal(results: Path, who: dict[str, Any], of: str, *more: dict[str, Any], ago: float = 1.0) -> None:
-    """Write that somebody began 40 iterations and did 12, and what followed, so many seconds ago."""
+    """Write a journal of a call that began so many seconds ago at iteration 10 of 40 and reached 12, and more events."""
     when = round(time.time() - ago, 3)
     events = [
         {"event": "start", **who},
@@ -83,26 +83,11 @@ def log(results: Path, text: str) -> None:
     file.write_text(text)
 
 
-def snakemake_is_at(results: Path, *outputs: str, locked: bool = True, ago: float = 0.0) -> None:
-    """Leave the notes that Snakemake leaves while jobs that make these files are under way."""
-    notes = results.parent / ".snakemake"
-    (notes / "locks").mkdir(parents=True, exist_ok=True)
-    if locked:
-        (notes / "locks/0.output.lock").write_text("")
-    for output in outputs:
-        name = base64.urlsafe_b64encode(output.encode()).decode()
-        pieces = [name[i : i + 254] for i in range(0, len(name), 254)]
-        file = (notes / "incomplete").joinpath(*(f"@{piece}" for piece in pieces[:-1]), pieces[-1])
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("{}")
-        os.utime(file, (time.time() - ago,) * 2)
-
-
-def test_nothing_is_there(look: Callable[[], Seen]) -> None:
+def test_a_job_without_files_is_waiting(look: Callable[[], JobStatus]) -> None:
     assert look().state == "waiting"
 
 
-def test_done_and_outdated(look: Callable[[], Seen], results: Path, made: dict[str, Any]) -> None:
+def test_done_and_outdated(look: Callable[[], JobStatus], results: Path, made: dict[str, Any]) -> None:
     (results / RUN).mkdir(parents=True)
     manifests.write(results / RUN, [], made_with=made)
     assert look().state == "done"
@@ -119,15 +104,15 @@ def test_done_and_outdated(look: Callable[[], Seen], results: Path, made: dict[s
         (DEAD, True, 1, "stopped"),
         (FAR, True, 1, "running"),
         (FAR, True, 9000, "running"),
-        (FAR, False, 1, "running"),  # of a scheduler, which goes on without Snakemake
+        (FAR, False, 1, "running"),  # submitted to a scheduler, which continues without Snakemake
         (FAR, False, 9000, "stopped"),
     ],
 )
-def test_at_work_or_not(
-    look: Callable[[], Seen], results: Path, made: dict[str, Any], who: dict[str, Any], locked: bool, ago: float, state: str
+def test_running_or_stopped(
+    look: Callable[[], JobStatus], results: Path, made: dict[str, Any], who: dict[str, Any], locked: bool, ago: float, state: str
 ) -> None:
     write_journal(results, who, run_folders.identity(made), ago=ago)
-    snakemake_is_at(results, f"results/{RUN}/manifest.json", locked=locked, ago=ago + 10)
+    write_notes(results, f"results/{RUN}/manifest.json", locked=locked, ago=ago + 10)
     seen = look()
     assert seen.state == state
     assert (seen.iteration, seen.stop, seen.loss, seen.tokens_per_second) == (12, 40, 3.41, 480.0)
@@ -135,11 +120,11 @@ def test_at_work_or_not(
     assert seen.silent == pytest.approx(ago, abs=5)
 
 
-def test_a_job_that_snakemake_has_just_started(look: Callable[[], Seen], results: Path, made: dict[str, Any]) -> None:
+def test_a_job_that_snakemake_has_just_started(look: Callable[[], JobStatus], results: Path, made: dict[str, Any]) -> None:
     """It may be in a scheduler's queue; what an earlier call left does not count."""
     end = {"event": "end", "how": "failed", "because": "out of luck"}
     write_journal(results, DEAD, run_folders.identity(made), end, ago=60)
-    snakemake_is_at(results, f"results/{RUN}/manifest.json", ago=30)
+    write_notes(results, f"results/{RUN}/manifest.json", ago=30)
     assert (look().state, look().because, look().iteration) == ("waiting", "submitted", None)
     log(results, "base model results/models/tiny, torch.float32, on cpu, 1 threads\n\n")
     assert (look().state, look().because) == ("running", "base model results/models/tiny, torch.float32, on cpu, 1 threads")
@@ -155,8 +140,14 @@ def test_a_job_that_snakemake_has_just_started(look: Callable[[], Seen], results
         (DEAD, {"how": "done", "because": None}, "waiting", None),  # what it made was removed
     ],
 )
-def test_how_it_ended(
-    look: Callable[[], Seen], results: Path, made: dict[str, Any], who: dict[str, Any], end: dict[str, Any] | None, state: str, because: str
+def test_a_job_that_ended(
+    look: Callable[[], JobStatus],
+    results: Path,
+    made: dict[str, Any],
+    who: dict[str, Any],
+    end: dict[str, Any] | None,
+    state: str,
+    because: str,
 ) -> None:
     log(results, "iteration 12/40\npcft: client 2 diverged\n" if state == "failed" else "iteration 12/40\n")
     write_journal(results, who, run_folders.identity(made), *([{"event": "end", **end}] if end else []))
@@ -167,7 +158,7 @@ def test_how_it_ended(
         assert look().state == "waiting"
 
 
-def test_failed_before_it_could_keep_a_journal(look: Callable[[], Seen], results: Path) -> None:
+def test_failed_before_its_first_journal_line(look: Callable[[], JobStatus], results: Path) -> None:
     log(results, "pcft: results/models/tiny/model.safetensors: missing; remove it\n")
     assert look().state == "waiting", "its folder was removed since"
     (results / RUN).mkdir(parents=True)
@@ -176,88 +167,17 @@ def test_failed_before_it_could_keep_a_journal(look: Callable[[], Seen], results
     assert look().state == "failed"
 
 
-def test_names_too_long_for_a_file_of_snakemakes(results: Path) -> None:
-    output = f"results/runs/{'long' * 100}/local/seed=1/manifest.json"
-    snakemake_is_at(results, output)
-    assert set(status.Snakemake.of(results).jobs) == {output}
-
-
-def test_what_comes_before_training(config: Config, results: Path) -> None:
+def test_preparations(config: Config, results: Path) -> None:
     def states() -> dict[str, str]:
-        return {seen.place[1]: seen.state for seen in status.look(config, results)[:2]}
+        return {one.job.kind: one.state for one in workflow_status(config, results) if isinstance(one.job, Preparation)}
 
     assert states() == {"model": "waiting", "corpus": "waiting"}
     for name in ("model/tiny", "corpus/places/tiny"):
         file = results / f"logs/{name}.log"
         file.parent.mkdir(parents=True)
         file.write_text("pcft: no room\n")
-    snakemake_is_at(results, "results/models/tiny/manifest.json")
+    write_notes(results, "results/models/tiny/manifest.json")
     assert states() == {"model": "running", "corpus": "failed"}
-
-
-def grid(states: str) -> list[Seen]:
-    """Return an experiment of two strategies whose seeds have these marks."""
-    names = dict(zip("#>.-!~", status.STATES, strict=True))
-    about = {"iteration": 12, "stop": 40, "loss": 3.41, "tokens_per_second": 480.0, "seconds_left": 70.0, "silent": 720.0, "host": "node7"}
-    return [
-        Seen(
-            place=("news", strategy, f"seed={seed}"),
-            log=f"results/logs/finetune/news/{strategy}/seed={seed}.log",
-            state=names[mark],
-            because="pcft: client 2 diverged" if mark == "!" else None,
-            **(about if mark == ">" else {}),  # type: ignore[arg-type]
-        )
-        for strategy in ("local", "fedavg")
-        for seed, mark in enumerate(states, 1)
-    ]
-
-
-def test_the_table() -> None:
-    assert "\n".join(table(grid("#>.!"), False, 120)) == (
-        "news, seeds 1 to 4\n"
-        "  local   #>.!\n"
-        "  fedavg  #>.!\n"
-        "\n"
-        "Running\n"
-        "  news/local/seed=2: iteration 12/40, training loss 3.4100, 480 tokens/s, 0:01:10 left, silent for 12 min, on node7\n"
-        "  news/fedavg/seed=2: iteration 12/40, training loss 3.4100, 480 tokens/s, 0:01:10 left, silent for 12 min, on node7\n"
-        "\n"
-        "Failed\n"
-        "  news/local/seed=4: pcft: client 2 diverged\n"
-        "    results/logs/finetune/news/local/seed=4.log\n"
-        "  news/fedavg/seed=4: pcft: client 2 diverged\n"
-        "    results/logs/finetune/news/fedavg/seed=4.log\n"
-        "\n"
-        "8 jobs: # 2 done, > 2 running, . 2 waiting, ! 2 failed"
-    )
-
-
-def test_the_table_is_as_narrow_as_the_terminal() -> None:
-    for width in (40, 60):
-        lines = list(table(grid("#" * 60 + ">!"), True, width))
-        assert max(len(line) for line in lines if "/logs/" not in line) <= width
-    assert sum(line.count("#") for line in lines) == 2 * 60 + 1
-
-
-def test_json() -> None:
-    found = json.loads(as_json(grid("#>"), True))
-    assert found["counts"] == {"done": 2, "running": 2, "waiting": 0, "stopped": 0, "failed": 0, "outdated": 0}
-    assert found["locked"] is True
-    assert found["runs"][1] == {
-        "experiment": "news",
-        "strategy": "local",
-        "seed": 2,
-        "log": "results/logs/finetune/news/local/seed=2.log",
-        "state": "running",
-        "because": None,
-        "iteration": 12,
-        "stop": 40,
-        "loss": 3.41,
-        "tokens_per_second": 480.0,
-        "seconds_left": 70.0,
-        "silent": 720.0,
-        "host": "node7",
-    }
 
 
 def test_the_papers_grid_is_short_and_loads_nothing_heavy(
@@ -276,11 +196,11 @@ def test_the_papers_grid_is_short_and_loads_nothing_heavy(
     assert done.stdout.endswith("[]\n")
 
 
-def test_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_configuration_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "list.yaml").write_text("[1]")
     (tmp_path / "none.yaml").write_text("models: {}\ncorpora: {}\nexperiments: {}\n")
     for name, expected in (
-        ("nowhere", r"nowhere: not a configuration \(.*\); give --configfile the file that Snakemake was given"),
+        ("nowhere", r"nowhere: not a configuration \(.*\); pass the file of the workflow by --configfile"),
         ("list.yaml", r"list\.yaml: not a configuration"),
         ("none.yaml", r"none\.yaml: experiments is empty"),
     ):

@@ -24,7 +24,6 @@ from pcft.runs import setup
 from pcft.runs.setup import Job
 from pcft.runs.stages import finetune, warmup
 from pcft.runtime import journal
-from pcft.workflow.jobs.run import before_exchanges
 from tests.support.tiny import CPU, RUN, random_corpus
 
 
@@ -38,7 +37,7 @@ def run(job: Job, source: str, aggregation: str = "factors", **changes: Any) -> 
     strategy = Strategy(trust=source, aggregation=aggregation)
     job = dataclasses.replace(job, run=dataclasses.replace(job.run, trained=strategy.trained, **changes))
     warm = dataclasses.replace(job, output=job.output / "warmup")
-    warmup(dataclasses.replace(warm, run=dataclasses.replace(warm.run, events=before_exchanges(warm.run.events))))
+    warmup(dataclasses.replace(warm, run=warm.run.warmup()))
     settings = dataclasses.replace(job.run, strategy_name=source, strategy=strategy)
     finetune(dataclasses.replace(job, run=settings), warm.output)
     return pd.read_parquet(job.output / "metrics.parquet")

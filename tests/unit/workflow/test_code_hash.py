@@ -17,7 +17,7 @@ Hash = Callable[[str], str]
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package like this one: stage -> part -> helper, and another stage beside it."""
+    """A package like this one: stage -> part -> helper, and another stage next to it."""
     folder = tmp_path / "toy"
     folder.mkdir()
     for name, text in {

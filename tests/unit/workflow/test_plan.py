@@ -3,11 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from pcft.artifacts import manifests
+from pcft.artifacts.paths import RunPath
 from pcft.config.validation.load import load
-from pcft.errors import PcftError
-from pcft.workflow import local_files, plan
+from pcft.workflow import plan
+from pcft.workflow.code_hash import code_of
+from pcft.workflow.jobs.as_json import as_json
 
 
 def test_settings_files_hold_what_a_job_needs_and_no_more(tiny_config: dict[str, Any], tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_every_setting_of_a_section_reaches_a_job(tiny_config: dict[str, Any]) -
     sections = {"adapters", "training", "exchange", "evaluation", "events"}
     assert set(run) == {"experiment", "corpus", "model", "strategy", "strategy_name", "trained"} | sections
     assert files["runs/main/warmup/settings.json"] == {**run, "strategy": None, "strategy_name": "warmup"}
-    assert files["corpora/places/tiny/settings.json"]["categories"] == ("sea", "wood", "city")
+    assert files["corpora/places/tiny/settings.json"]["categories"] == ["sea", "wood", "city"]
 
 
 def test_strategies_that_train_alike_share_a_warmup(tiny_config: dict[str, Any]) -> None:
@@ -74,18 +75,29 @@ def test_a_warmup_knows_only_of_what_can_change_it(tiny_config: dict[str, Any]) 
     assert warmup(poison={"clients": [0], "attack": "noise_text"}) != plain
 
 
-def test_missing_files_are_named_before_any_job(tiny_config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_places_and_settings_of_runs(tiny_config: dict[str, Any]) -> None:
+    tiny_config["strategies"] = {"fixed": {"trust": "fedavg", "aggregation": "freeze_a"}}
+    tiny_config["experiments"]["main"] |= {"strategies": ["fixed", "local", "fedavg"], "seeds": [2, 1]}
     config = load(tiny_config, "my.yaml")
-    with pytest.raises(PcftError) as caught:
-        local_files.check_files(config, "my.yaml")
-    lines = str(caught.value).splitlines()
-    assert lines[0].startswith("my.yaml: models.tiny.folder is 'tiny', where there is no config.json")
-    assert lines[1].startswith("my.yaml: corpora.places.categories.sea.files is 'texts/sea/*.txt', which no file matches")
-    assert len(lines) == 4
-    (tmp_path / "tiny").mkdir()
-    (tmp_path / "tiny/config.json").write_text("{}")
-    for category in ("sea", "wood", "city"):
-        (tmp_path / "texts" / category).mkdir(parents=True)
-        (tmp_path / "texts" / category / "a.txt").write_text("a")
-    local_files.check_files(config, "my.yaml")
+    runs, warmups = plan.runs(config, "main"), plan.warmups(config, "main")
+    assert [path.label for path in runs] == [f"{name}/seed={seed}" for name in ("fixed", "local", "fedavg") for seed in (2, 1)]
+    assert [path.label for path in warmups] == [f"{name}/seed={seed}" for name in ("warmup-frozen-a", "warmup") for seed in (2, 1)]
+    for path, run in {**runs, **warmups}.items():
+        wildcard = {"warmup" if path.is_warmup else "strategy": path.strategy}
+        assert plan.training_job(config, "main", **wildcard, seed=str(path.seed)) == run
+        assert run.strategy_name == path.strategy
+
+
+def test_finished_runs_are_told_from_missing_ones(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+    config = load(tiny_config, "my.yaml")
+    everything = ["runs/main/local/seed=1", "runs/main/fedavg/seed=1"]
+    assert plan.counted(config, "main", tmp_path) == (everything, [])
+    tiny_config["runs"] = "finished"
+    config = load(tiny_config, "my.yaml")
+    assert plan.counted(config, "main", tmp_path) == ([], everything)
+    done = RunPath("main", "fedavg", 1)
+    made = {"settings": as_json(plan.runs(config, "main")[done]), "seed": 1, "code": code_of("pcft.runs.stages")}
+    manifests.write(tmp_path / str(done), [], made_with=made)
+    assert plan.counted(config, "main", tmp_path) == ([str(done)], ["runs/main/local/seed=1"])
+    manifests.write(tmp_path / str(done), [], made_with=made | {"code": "older"})
+    assert plan.counted(config, "main", tmp_path) == ([], everything)

@@ -1,4 +1,4 @@
-"""What training jobs ask for, by hand."""
+"""Resource requests of training jobs, computed by hand."""
 
 from __future__ import annotations
 
