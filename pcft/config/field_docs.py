@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterable
 
 from pcft.config.comparisons import Comparison
-from pcft.config.figure_registry import FIGURES
+from pcft.config.figure_registry import DECLARABLE
 from pcft.config.strategies import AGGREGATIONS, SOURCES, TOPOLOGIES, Strategy
 from pcft.config.sweeps import Declaration, Sweep
 
@@ -18,7 +18,7 @@ CHOICES: dict[tuple[type, str], Iterable[str]] = {
     (Strategy, "trust"): SOURCES,
     (Strategy, "topology"): TOPOLOGIES,
     (Strategy, "aggregation"): AGGREGATIONS,
-    (Comparison, "figure"): FIGURES,
+    (Comparison, "figure"): DECLARABLE,
 }
 """Settings of type text that must name an entry of a registry."""
 
