@@ -19,7 +19,7 @@ from pcft.artifacts.files import write_json
 from pcft.artifacts.paths import REFERENCE, client_folder, shard_name
 from pcft.collaboration.client_events import Events, noise_text
 from pcft.collaboration.exchange import Exchange
-from pcft.collaboration.privacy import describe, noise_multiplier
+from pcft.collaboration.privacy import describe_budget, noise_multiplier
 from pcft.collaboration.trust import score, trust
 from pcft.config.compute import Compute
 from pcft.config.strategies import Strategy
@@ -282,7 +282,7 @@ class Session:
         settings, multiplier = self.run.events, 0.0
         if settings.privacy is not None:
             multiplier = noise_multiplier(settings.privacy, len(self._exchanges))
-            print(describe(settings.privacy, multiplier, len(self._exchanges)), flush=True)
+            print(describe_budget(settings.privacy, multiplier, len(self._exchanges)), flush=True)
         events = Events(settings, self.clients, self.job.seed, multiplier)
         events.begin(self.adapters)
         return events
