@@ -60,7 +60,7 @@ def noise_multiplier(privacy: Privacy, releases: int) -> float:
     return math.sqrt(releases) / math.exp(logarithm) * (1 + ROUNDING)
 
 
-def describe(privacy: Privacy, multiplier: float, releases: int) -> str:
+def describe_budget(privacy: Privacy, multiplier: float, releases: int) -> str:
     """Return the noise, and the budget that is spent after the last release, for the log."""
     achieved = achieved_delta(privacy.epsilon, multiplier, releases)
     spent = f"after the last of {releases} exchanges epsilon is {privacy.epsilon:g} and delta {achieved:.4g}"

@@ -194,7 +194,7 @@ def _events(job: Job, adapters: Adapters) -> Events:
     if settings.privacy is not None:
         exchanges = len(job.run.exchange.times(job.run.training.iterations))
         multiplier = privacy.noise_multiplier(settings.privacy, exchanges)
-        print(privacy.describe(settings.privacy, multiplier, exchanges), flush=True)
+        print(privacy.describe_budget(settings.privacy, multiplier, exchanges), flush=True)
     events = Events(settings, adapters.clients, job.seed, multiplier)
     events.begin(adapters)
     return events

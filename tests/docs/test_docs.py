@@ -22,7 +22,6 @@ from pcft.artifacts import manifests
 from pcft.config import docs
 from pcft.config.corpora import Corpus
 from pcft.config.experiments import Experiment
-from pcft.config.field_docs import meanings
 from pcft.config.schema import Config
 from pcft.config.strategies import SOURCES
 from pcft.config.validation.load import load
@@ -150,18 +149,6 @@ def test_defaults_are_shown_as_yaml_reads_them() -> None:
                 read = yaml.safe_load(docs._yaml(field.default))
                 assert read == (list(field.default) if isinstance(field.default, tuple) else field.default), field
                 assert type(read) is type(field.default) or isinstance(read, list), field
-
-
-def test_settings_without_a_meaning_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"tests\.docs\.test_docs\.Silent\.one has no docstring under it"):
-        meanings(Silent)
-
-
-@dataclasses.dataclass
-class Silent:
-    one: int = 1
-    two: int = 2
-    """The second."""
 
 
 def settings() -> set[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from pcft.collaboration.privacy import achieved_delta, delta, describe, noise_multiplier
+from pcft.collaboration.privacy import achieved_delta, delta, describe_budget, noise_multiplier
 from pcft.config.events import Privacy
 from pcft.errors import PcftError
 
@@ -88,10 +88,10 @@ def test_a_budget_too_small() -> None:
         noise_multiplier(Privacy(epsilon=1e-12, delta=1e-30), 4)
 
 
-def test_the_log_tells_the_budget_that_is_spent() -> None:
+def test_the_log_states_the_budget_that_is_spent() -> None:
     """By the noise, not by what was asked for."""
-    told = describe(Privacy(epsilon=8, clip=0.5), 2.0, 5)
-    assert told == (
+    line = describe_budget(Privacy(epsilon=8, clip=0.5), 2.0, 5)
+    assert line == (
         "privacy: noise of 2 times the sensitivity, which is twice the clip; "
         f"after the last of 5 exchanges epsilon is 8 and delta {achieved_delta(8, 2.0, 5):.4g}"
     )
