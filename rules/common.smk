@@ -5,7 +5,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 import pcft
-from pcft.artifacts.paths import MODEL_FILES, WARMUPS
+from pcft.artifacts.paths import MODEL_FILES, WARMUPS, RunPath
 from pcft.config.figure_registry import FIGURES, OF_CORPUS, OF_EXPERIMENT, STUDIES
 from pcft.config.validation.load import load
 from pcft.errors import PcftError
@@ -133,8 +133,8 @@ def run_manifests():
 
 
 def missing_of(experiment):
-    """List the runs of an experiment that tables and figures are to name as missing."""
-    return [folder.removeprefix(f"runs/{experiment}/") for folder in COUNTED[experiment][1]]
+    """List the runs of an experiment that tables and figures name as missing."""
+    return [RunPath.parse(folder).label for folder in COUNTED[experiment][1]]
 
 
 def settings_of_runs(experiment):

@@ -160,7 +160,7 @@ def _entry(config: Config, name: str, found: Found, strategies: Sequence[str] = 
         label=name if label is None else label,
         value=number(value),
         runs=tuple(there),
-        missing=tuple(path.removeprefix("runs/") for path in missing),
+        missing=tuple(f"{name}/{RunPath.parse(path).label}" for path in missing),
     )
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from pcft.artifacts.files import write_json
+from tests.support.tiny import write_run
 
 STRATEGIES = ["local", "fedavg", "mine"]
 VERSIONS = {"python": "3.11.7", "torch": "2.13.0"}
@@ -47,3 +51,19 @@ def cost(trust: int = 0, **other: Any) -> dict[str, Any]:
         "warmup": WARMUP,
         **other,
     }
+
+
+def cost_runs(experiment: Path) -> list[Path]:
+    """Write runs of two seeds of `mine`, and one of `fixed`, which trains B alone; the folders of the warm-ups are there too."""
+    made = []
+    for strategy, trained, seed in (("mine", "AB", 1), ("mine", "AB", 2), ("fixed", "B", 1)):
+        folder = experiment / strategy
+        settings = {"strategy_name": strategy, "trained": trained}
+        if seed == 2:
+            (folder / "settings.json").unlink()
+        run = write_run(folder, {"metrics": pd.DataFrame({"loss": [1.0]})}, settings=settings, seed=seed)
+        write_json(run / "cost.json", cost(trust=300 * seed))
+        made.append(run)
+    for warmup in ("warmup/seed=1", "warmup/seed=2", "warmup-frozen-a/seed=1"):
+        (experiment / warmup).mkdir(parents=True)
+    return made

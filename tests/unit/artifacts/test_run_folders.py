@@ -4,20 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from pcft.artifacts import run_folders
 from pcft.artifacts.files import write_json
+from pcft.artifacts.run_folders import warmup_folder
 from pcft.errors import PcftError
 
 
-def test_the_folder_of_a_runs_warmup(tmp_path: Path) -> None:
-    runs = tmp_path / "runs/e"
-    for name, settings in (
-        ("fedavg", {"strategy": {}, "trained": "AB"}),
-        ("fixed", {"strategy": {}, "trained": "B"}),
-        ("odd", {"strategy": {}, "trained": "C"}),
-    ):
-        write_json(runs / name / "settings.json", settings)
-    assert run_folders.warmup_folder(runs / "fedavg/seed=2") == runs / "warmup/seed=2"
-    assert run_folders.warmup_folder(runs / "fixed/seed=2") == runs / "warmup-frozen-a/seed=2"
-    with pytest.raises(PcftError, match=r"odd/settings.json: not the settings of a run \(trained is 'C'\); run Snakemake"):
-        run_folders.warmup_folder(runs / "odd/seed=2")
+@pytest.mark.parametrize(("trained", "name"), [("AB", "warmup"), ("B", "warmup-frozen-a")])
+def test_the_warmup_of_a_run(tmp_path: Path, trained: str, name: str) -> None:
+    write_json(tmp_path / "e/mine/settings.json", {"trained": trained})
+    assert warmup_folder(tmp_path / "e/mine/seed=3") == tmp_path / f"e/{name}/seed=3"
+
+
+@pytest.mark.parametrize("settings", [{}, {"trained": "C"}, {"trained": ["AB"]}])
+def test_settings_of_no_run(tmp_path: Path, settings: dict[str, object]) -> None:
+    write_json(tmp_path / "e/mine/settings.json", settings)
+    with pytest.raises(PcftError, match=r"mine/settings\.json: not the settings of a run \(trained is .*\); run Snakemake"):
+        warmup_folder(tmp_path / "e/mine/seed=3")

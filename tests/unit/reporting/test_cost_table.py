@@ -8,26 +8,14 @@ import pytest
 
 from pcft.artifacts.files import write_json
 from pcft.errors import PcftError
-from pcft.reporting import cost_table, html_pages, overview
-from tests.support.records import cost
+from pcft.reporting import cost_table
+from tests.support.records import cost, cost_runs
 from tests.support.tiny import write_run
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> list[Path]:
-    """Runs of two seeds of `mine`, one of `fixed`, which trains B alone; the warm-ups' folders are there too."""
-    made = []
-    for strategy, trained, seed in (("mine", "AB", 1), ("mine", "AB", 2), ("fixed", "B", 1)):
-        folder = tmp_path / "runs/e" / strategy
-        settings = {"strategy_name": strategy, "trained": trained}
-        if seed == 2:
-            (folder / "settings.json").unlink()
-        run = write_run(folder, {"metrics": pd.DataFrame({"loss": [1.0]})}, settings=settings, seed=seed)
-        write_json(run / "cost.json", cost(trust=300 * seed))
-        made.append(run)
-    for warmup in ("warmup/seed=1", "warmup/seed=2", "warmup-frozen-a/seed=1"):
-        (tmp_path / "runs/e" / warmup).mkdir(parents=True)
-    return made
+    return cost_runs(tmp_path / "runs/e")
 
 
 def test_what_runs_share_is_counted_once(runs: list[Path]) -> None:
@@ -87,36 +75,3 @@ def test_damaged_records(runs: list[Path], content: str | None, why: str) -> Non
         (runs[0] / "cost.json").write_text(content)
     with pytest.raises(PcftError, match=rf"cost\.json: not a record of costs \(.*{why}"):
         cost_table.ledger(runs)
-
-
-def test_rows_of_a_strategy_lead_to_all_its_seeds() -> None:
-    runs = [Path(f"r/runs/e/mine/seed={seed}") for seed in (1, 2)]
-    text = "| strategy | loss |\n|---|---|\n| mine | **1.5 ± 0.1** |\n| other | 1 |\n\nA <b>note</b>."
-    html = html_pages.fragment(text, runs, Path("r"))
-    assert html.count('<a href="runs/e/mine/">') == 2
-    assert '<a href="runs/e/mine/"><strong>1.5 ± 0.1</strong></a>' in html
-    assert "<td>other</td>" in html
-    assert "A &lt;b&gt;note&lt;/b&gt;." in html
-
-
-def test_overview(runs: list[Path], tmp_path: Path) -> None:
-    experiment = {"model": "m", "corpus": "c", "seeds": [1, 2]}
-    experiment |= {"training": {"iterations": 40}, "exchange": {"interval": 8, "warmup": 16}}
-    write_json(tmp_path / "runs/e/settings.json", {"experiment": experiment, "corpus": {"clients": 6, "mixture": "mixed"}})
-    cost_table.build(runs, tmp_path / "tables/costs-e")
-    (tmp_path / "tables/final-e.md").write_text("| strategy | loss |\n|---|---|\n| mine | 1.5 |\n| fixed | 2.5 |\n")
-    overview.build(tmp_path, ["e"], tmp_path / "overview.html")
-    html = (tmp_path / "overview.html").read_text()
-    assert "6 clients" in html
-    assert "40 iterations, exchanges every 8 after 16; seeds 1, 2" in html
-    assert "1.4 minutes of jobs, 11,100 tokens through the model (9,000 to train, 900 to evaluate, 1,200 to trust) and 500 MB" in html
-    assert '<a href="runs/e/fixed/">2.5</a>' in html
-    assert "pcft 0.1.0, snakemake 9." in html
-    (tmp_path / "tables/final-e.md").unlink()
-    with pytest.raises(PcftError, match="e: its tables or settings cannot be read"):
-        overview.build(tmp_path, ["e"], tmp_path / "overview.html")
-
-
-def test_nothing_was_run(tmp_path: Path) -> None:
-    overview.build(tmp_path, [], tmp_path / "overview.html")
-    assert "No run has been made yet" in (tmp_path / "overview.html").read_text()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +9,8 @@ import pytest
 from pcft.artifacts.run_folders import describe
 from pcft.errors import PcftError
 from pcft.reporting import final_table
-from pcft.reporting.statistics import estimate, paired, selected
 from tests.support.records import STRATEGIES, metrics
 from tests.support.tiny import write_run
-
-
-def test_estimate_by_hand() -> None:
-    result = estimate([1.0, 2.0, 3.0])
-    assert result.mean == 2
-    assert result.half_width == pytest.approx(4.302653 * 1 / math.sqrt(3), rel=1e-6)  # t(0.975, 2)
-    assert str(result) == "2.0000 ± 2.4841"
-    assert str(estimate([2.0])) == "2.0000"
-
-
-def test_paired_differences_cancel_what_seeds_share() -> None:
-    table = pd.DataFrame({"local": [1.0, 5.0, 9.0], "mine": [0.5, 4.5, 8.5]})
-    result = paired(table, "mine", "local")
-    assert result is not None
-    assert (result.mean, result.half_width) == (-0.5, 0)
-    assert paired(table, "local", "local") is None
-    assert paired(table, "mine", "fedavg") is None
-
-
-def test_selection_is_by_each_clients_validation() -> None:
-    rows = selected(metrics(1), "test")
-    assert set(zip(rows["client"], rows["iteration"], strict=True)) == {(0, 5), (1, 10)}
 
 
 def test_summary() -> None:

@@ -11,7 +11,6 @@ import pytest
 from pcft.artifacts.files import write_json
 from pcft.reporting import corpus_table, final_table, ranking_table
 from pcft.reporting.ranking_table import compare
-from pcft.reporting.statistics import holm, p_value
 from pcft.workflow.jobs.figures import Entry, RankingJob
 from tests.support.records import metrics
 from tests.support.tex import needs_tex, typeset
@@ -33,21 +32,6 @@ def final(gaps: dict[str, list[float]], base: float = 2.0) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows)
     return table.assign(perplexity=[math.exp(min(loss, 700)) for loss in table["loss"]])
-
-
-def test_p_values_by_hand() -> None:
-    assert p_value([1.0]) != p_value([1.0])  # NaN
-    assert p_value([0.0, 0.0]) == 1
-    assert p_value([0.5, 0.5]) == 0
-    assert p_value([0.1, 0.1, 0.4]) == pytest.approx(1 - 2 / math.sqrt(6))
-    assert p_value([-0.1, -0.1, -0.4]) == pytest.approx(1 - 2 / math.sqrt(6))
-
-
-def test_holm_by_hand() -> None:
-    """Four p values: the smallest times 4, the next times 3, then 2, then 1, and none under a smaller one's."""
-    assert holm([0.03, 0.005, 0.04, 0.01]) == pytest.approx([0.06, 0.02, 0.06, 0.03])
-    assert holm([0.9, 0.8]) == [1, 1]
-    assert holm([]) == []
 
 
 def test_what_is_underlined() -> None:
