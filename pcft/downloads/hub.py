@@ -22,7 +22,7 @@ from pcft.artifacts import globs
 from pcft.artifacts.files import building
 from pcft.artifacts.paths import FETCHED
 from pcft.config.downloads import Repository
-from pcft.downloads import verification
+from pcft.downloads.verification import write_manifest
 from pcft.errors import PcftError, first_line, some
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ def fetch(repository: Repository, output: Path) -> None:
         take = _parts if repository.partial else _whole
         _explained(repository, lambda: _patiently(lambda: take(repository, files)))
         shutil.rmtree(output / FETCHED, ignore_errors=True)
-    verification.describe(repository, output)
+    write_manifest(repository, output)
 
 
 def _patiently(work: Callable[[], T]) -> T:

@@ -22,8 +22,8 @@ import pytest
 
 from pcft.config.corpora import Source
 from pcft.config.downloads import Repository
-from pcft.corpora.sources import Origins, batches
-from pcft.downloads.verification import verified
+from pcft.corpora.sources import Downloads, read_source
+from pcft.downloads.verification import verified_files
 from pcft.errors import PcftError
 from tests.support.hub import Hub
 
@@ -88,8 +88,8 @@ def fetch(hub: tuple[Hub, str], tmp_path: Path) -> Any:
 
 
 def texts(folder: Path, **options: Any) -> list[str]:
-    origins = Origins(repositories={"r": verified(folder)})
-    return [text for batch in batches(Source(hub="r", **options), origins) for text in batch.texts]
+    downloads = Downloads(repositories={"r": verified_files(folder)})
+    return [text for batch in read_source(Source(hub="r", **options), downloads) for text in batch.texts]
 
 
 NEWS = Repository(repository="a/news", revision=REVISION, files=("data/*.jsonl", "!**/test*"), licence="CC0")
@@ -122,7 +122,7 @@ def test_offline_it_is_the_same(fetch: Any, tmp_path: Path) -> None:
 
 def test_models(fetch: Any, tmp_path: Path) -> None:
     assert fetch(Repository(repository="a/model", kind="model", revision=REVISION, files=("**",))) == ""
-    assert (verified(tmp_path / "out") / "weights.bin").read_bytes() == b"w" * 300_000
+    assert (verified_files(tmp_path / "out") / "weights.bin").read_bytes() == b"w" * 300_000
 
 
 def test_a_dropped_connection_is_tried_again(fetch: Any, hub: tuple[Hub, str], tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_dropped_connection_is_tried_again(fetch: Any, hub: tuple[Hub, str], t
     hub[0].drop = 1
     assert fetch(model) == ""
     assert hub[0].drop == 0
-    assert (verified(tmp_path / "out") / "weights.bin").read_bytes() == b"w" * 300_000
+    assert (verified_files(tmp_path / "out") / "weights.bin").read_bytes() == b"w" * 300_000
 
 
 JAVA = Repository(
@@ -140,7 +140,7 @@ JAVA = Repository(
 
 def test_columns_and_rows_by_ranges(fetch: Any, hub: tuple[Hub, str], tmp_path: Path) -> None:
     assert fetch(JAVA) == ""
-    table = pq.read_table(verified(tmp_path / "out") / "part.parquet")
+    table = pq.read_table(verified_files(tmp_path / "out") / "part.parquet")
     assert table.column_names == ["code", "language"]
     assert set(table["language"].to_pylist()) == {"Java"}
     expected = pd.concat(code(i) for i in range(3))
@@ -164,7 +164,7 @@ def test_other_languages_are_not_read(fetch: Any, hub: tuple[Hub, str], tmp_path
 def test_rows_are_drawn_from_all_files(fetch: Any, tmp_path: Path) -> None:
     some = Repository(repository="a/code", revision=REVISION, files=JAVA.files, columns=("row",), rows=600)
     assert fetch(some) == ""
-    rows = pq.read_table(verified(tmp_path / "out") / "part.parquet")["row"].to_pylist()
+    rows = pq.read_table(verified_files(tmp_path / "out") / "part.parquet")["row"].to_pylist()
     assert len(rows) == 600
     assert {row // 400 for row in rows} == {0, 1, 2}
     assert fetch(some, tmp_path / "again") == ""
@@ -250,10 +250,10 @@ def test_changed_files_are_refused(fetch: Any, tmp_path: Path) -> None:
     content = file.read_bytes()
     file.unlink()
     with pytest.raises(PcftError, match=r"train\.jsonl: missing; remove .*manifest\.json"):
-        verified(tmp_path / "out")
+        verified_files(tmp_path / "out")
     file.write_bytes(content + b" ")
     with pytest.raises(PcftError, match=r"train\.jsonl: its SHA-256 is not the one"):
-        verified(tmp_path / "out")
+        verified_files(tmp_path / "out")
     (tmp_path / "out/manifest.json").write_text("[]")
     with pytest.raises(PcftError, match=r"manifest\.json: no readable manifest"):
-        verified(tmp_path / "out")
+        verified_files(tmp_path / "out")

@@ -16,10 +16,13 @@ from pcft.errors import PcftError
 from pcft.reporting import corpus_table, html_pages
 from pcft.reporting.figures import build as figures
 from pcft.workflow.jobs.corpus import CorpusJob
+from tests.support.corpus_jobs import change, corpus_job
 from tests.support.tiny import sentences
-from tests.unit.corpora.test_build import change, job
 
-__all__ = ["job"]
+
+@pytest.fixture
+def job(texts: Path) -> CorpusJob:
+    return corpus_job(texts)
 
 
 def test_what_a_corpus_is_made_of(job: CorpusJob, texts: Path, model_folders: dict[str, Path], tmp_path: Path) -> None:
