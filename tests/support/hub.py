@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import threading
 import time
@@ -10,6 +11,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+REVISION = "a" * 40
 
 
 @dataclass
@@ -49,6 +56,13 @@ class Hub:
             if method == "GET" and "/resolve/" in path:
                 total += int(asked.split("-")[1]) - int(asked.split("=")[1].split("-")[0]) + 1 if asked else 10**9
         return total
+
+
+def parquet(frame: pd.DataFrame, group: int) -> bytes:
+    """Return a parquet file with row groups of `group` rows."""
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pandas(frame), buffer, row_group_size=group, compression="none")
+    return buffer.getvalue()
 
 
 def blob_name(content: bytes) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import os
 import subprocess
@@ -16,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -25,16 +23,10 @@ from pcft.config.downloads import Repository
 from pcft.corpora.sources import Downloads, read_source
 from pcft.downloads.verification import verified_files
 from pcft.errors import PcftError
-from tests.support.hub import Hub
+from tests.support.hub import REVISION, Hub, parquet
 
-REVISION, OTHER = "a" * 40, "b" * 40
+OTHER = "b" * 40
 LANGUAGES = ["Java", "Rust", "Java", "Go"]
-
-
-def parquet(frame: pd.DataFrame, group: int) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pandas(frame), buffer, row_group_size=group, compression="none")
-    return buffer.getvalue()
 
 
 def code(part: int, rows: int = 400, group: int = 100) -> pd.DataFrame:
@@ -149,16 +141,30 @@ def test_columns_and_rows_by_ranges(fetch: Any, hub: tuple[Hub, str], tmp_path: 
     assert texts(tmp_path / "out", text="code") == table["code"].to_pylist()
 
 
-def test_other_languages_are_not_read(fetch: Any, hub: tuple[Hub, str], tmp_path: Path) -> None:
-    """Files larger than a block of the client's cache, so that what is skipped is not fetched either."""
-    big = {f"data/train-{i:05d}-of-00002.parquet": parquet(code(i, 8000, 2000), 2000) for i in range(2)}
+@pytest.mark.parametrize("telling", [True, False])
+def test_only_what_is_needed_is_downloaded(fetch: Any, hub: tuple[Hub, str], tmp_path: Path, telling: bool) -> None:
+    """Row groups larger than a block of the client's cache, whose statistics tell which languages are in them, or do not."""
+    frames = [code(i, 8000, 2000) for i in range(2)]
+    for frame in [] if telling else frames:
+        frame.loc[::2000, "language"], frame.loc[1::2000, "language"] = "A", "Z"
+    big = {f"data/train-{i:05d}-of-00002.parquet": parquet(frame, 2000) for i, frame in enumerate(frames)}
     hub[0].repositories["datasets", "a/big", REVISION] = big
     whole = sum(map(len, big.values()))
     assert whole > 30_000_000
     rust = Repository(repository="a/big", revision=REVISION, files=JAVA.files, columns=("code",), where={"language": ("Rust",)})
     assert fetch(rust) == ""
-    assert len(texts(tmp_path / "out", text="code")) == 4000
-    assert hub[0].downloaded() < 0.5 * whole  # a quarter, and what a block holds besides
+    assert len(texts(tmp_path / "out", text="code")) == (4000 if telling else 3996)
+    assert hub[0].downloaded() < 0.25 * whole + (1_500_000 if telling else 4_500_000)  # a quarter has Rust; and a block per request
+    hub[0].requests.clear()
+    assert fetch(Repository(repository="a/big", revision=REVISION, files=JAVA.files, columns=("row",)), tmp_path / "rows") == ""
+    assert hub[0].downloaded() < 0.1 * whole
+
+
+def test_an_error_of_the_server_within_a_file(fetch: Any, hub: tuple[Hub, str], tmp_path: Path) -> None:
+    hub[0].fail = 1
+    assert fetch(JAVA) == ""
+    assert hub[0].fail == 0
+    assert len(texts(tmp_path / "out", text="code")) == 600
 
 
 def test_rows_are_drawn_from_all_files(fetch: Any, tmp_path: Path) -> None:
@@ -184,6 +190,14 @@ WRONG: list[tuple[Repository, str]] = [
         "no column 'text'; it has 'code', 'language', 'row'",
     ),
     (Repository(repository="a/code", revision=REVISION, files=JAVA.files, where={"language": ("C",)}), "no row has language = C"),
+    (
+        Repository(repository="a/code", revision=REVISION, files=JAVA.files, where={"language": ("Java", 3)}),
+        "where: 'Java', 3: not of the type of the column 'language', which is ",
+    ),
+    (
+        Repository(repository="a/code", revision=REVISION, files=JAVA.files, where={"row": (2**70,)}),
+        "not of the type of the column 'row', which is int64",
+    ),
     (Repository(repository="a/news", revision="c" * 40, files=("*.parquet",), rows=3), f"has no revision {'c' * 40}"),
     (Repository(repository="a/news", revision=REVISION, files=("data/train.jsonl",), rows=3), "not parquet"),
 ]
@@ -219,7 +233,7 @@ def test_a_broken_server(fetch: Any, hub: tuple[Hub, str]) -> None:
     hub[0].fail = 1000
     error = fetch(NEWS)
     hub[0].fail = 0
-    assert error.startswith("pcft: hub: dataset a/news: cannot be fetched")
+    assert error.startswith("pcft: hub: dataset a/news: cannot be downloaded")
 
 
 def test_a_lying_server(fetch: Any, hub: tuple[Hub, str], tmp_path: Path) -> None:
