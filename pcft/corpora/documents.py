@@ -123,12 +123,12 @@ class TokenisedBatch:
 def batched(records: Iterable[Record]) -> Iterator[TextBatch]:
     """Yield records in batches of at least `BATCH_CHARACTERS`, the last one excepted."""
     batch, size = TextBatch(), 0
-    for record in records:
-        batch.texts.append(record.text)
-        batch.places.append(record.place)
-        if record.client is not None:
-            batch.clients.append(record.client)
-        size += len(record.text)
+    for text, place, client in records:
+        batch.texts.append(text)
+        batch.places.append(place)
+        if client is not None:
+            batch.clients.append(client)
+        size += len(text)
         if size >= BATCH_CHARACTERS:
             yield batch
             batch, size = TextBatch(), 0
