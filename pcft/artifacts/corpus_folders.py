@@ -1,4 +1,4 @@
-"""Corpus folder: its manifest, and the tokens of its shards."""
+"""Corpus folder: readers of its manifest and of the tokens in its shards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read_manifest(corpus: Path) -> dict[str, Any]:
 
 
 def read_tokens(corpus: Path, name: str, manifest: dict[str, Any]) -> np.ndarray:
-    """Return all tokens of a shard in one row, int64.
+    """Return all tokens of a shard, one document after the other, int64 [tokens].
 
     Raises:
         PcftError: the shard is missing, damaged or not the one that the manifest describes.
@@ -35,7 +35,7 @@ def read_tokens(corpus: Path, name: str, manifest: dict[str, Any]) -> np.ndarray
     path = corpus / name
     manifests.compare(corpus, name, manifests.checksums(manifest).get(name))
     try:
-        with pq.ParquetFile(path) as file:  # unlike `pq.read_table` and `np.asarray` it leaves pandas alone, whose import takes longer
+        with pq.ParquetFile(path) as file:  # does not import pandas, which takes longer
             tokens = file.read(columns=["tokens"])["tokens"].combine_chunks()
         return np.from_dlpack(tokens.flatten()).astype(np.int64)
     except (OSError, pa.ArrowException, KeyError, TypeError, AttributeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A server on this machine that speaks enough of the hub's protocol for its real client, with the hub's faults on demand."""
+"""A server on this machine with enough of the hub's protocol for its real client, and the hub's faults on demand."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Hub:
     """Repositories by (kind, name, revision): kind is datasets or models, content is file name -> bytes.
 
     Attributes:
-        requests: what was asked for: (method, path, range).
-        drop: number of downloads that are still to be cut off half-way.
-        fail: number of downloads that are still to be answered with status 500.
-        lie: number of downloads that are still to have a wrong byte.
-        stall: seconds for which downloads say nothing.
+        requests: method, path and range of each.
+        drop: number of next downloads that are cut off half-way.
+        fail: number of next downloads that are answered with status 500.
+        lie: number of next downloads that have a wrong byte.
+        stall: seconds before a download begins.
     """
 
     repositories: dict[tuple[str, str, str], dict[str, bytes]] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Hub:
     stall: float = 0.0
 
     def start(self) -> str:
-        """Serve on a free port; return the address."""
+        """Start the server on a free port; return its address."""
         handler = type("Handler", (_Handler,), {"hub": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

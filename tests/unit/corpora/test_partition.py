@@ -40,7 +40,7 @@ def test_declared_shares() -> None:
 
 def test_dirichlet() -> None:
     few, many = (MIXTURES["dirichlet"](corpus("dirichlet", n, alpha=0.3), 4) for n in (3, 20))
-    assert many[:3] == few  # a client more changes nobody's mixture
+    assert many[:3] == few  # another client changes no other client's mixture
     assert np.allclose(np.sum(many, 1), 1)
     assert len({tuple(row) for row in many}) == 20
     sharp, flat = (np.mean(np.max(MIXTURES["dirichlet"](corpus("dirichlet", 20, alpha=a), 4), 1)) for a in (0.05, 50.0))

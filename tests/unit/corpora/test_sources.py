@@ -10,11 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pcft.artifacts.files import sha256_of
 from pcft.config.corpora import Source
-from pcft.config.downloads import Wheel
 from pcft.corpora.sources import Downloads, read_source
-from pcft.downloads.verification import verify_wheel
 from pcft.errors import PcftError
 
 RECORDS = [
@@ -217,14 +214,6 @@ def test_wrong_files_are_named(tmp_path: Path, name: str, content: bytes, option
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(PcftError, match=r"no file matches .*nothing\*; paths are relative"):
         texts(Source(files=(str(tmp_path / "nothing*"),)))
-
-
-def test_wrong_checksum(tmp_path: Path) -> None:
-    path = tmp_path / "w.whl"
-    path.write_bytes(b"x")
-    verify_wheel(Wheel(package="p", version="1", sha256=sha256_of(path)), path, label="w")
-    with pytest.raises(PcftError, match=r"p==1: its SHA-256 is 2d71\w+, but the configuration says 0{64}"):
-        verify_wheel(Wheel(package="p", version="1", sha256="0" * 64), path, label="p==1")
 
 
 def test_fields_of_csv_are_text(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Repositories on the hub, fetched by the hub's real client from a server on this machine."""
+"""Repositories on the hub, downloaded by the hub's real client from a server on this machine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LANGUAGES = ["Java", "Rust", "Java", "Go"]
 
 
 def code(part: int, rows: int = 400, group: int = 100) -> pd.DataFrame:
-    """Rows of which each group has one language, about two kilobytes each."""
+    """Return rows of about two kilobytes; each group has one language."""
     random = np.random.default_rng(part)
     return pd.DataFrame(
         {
@@ -60,7 +60,7 @@ def hub() -> Iterator[tuple[Hub, str]]:
 
 @pytest.fixture
 def fetch(hub: tuple[Hub, str], tmp_path: Path) -> Any:
-    """Fetch in a process of its own, because the hub's client reads its environment once."""
+    """Fetch in another process, because the hub's client reads its environment once."""
     server, address = hub
     server.requests.clear()
     server.drop = server.fail = server.lie = 0
@@ -105,8 +105,8 @@ def test_offline_it_is_the_same(fetch: Any, tmp_path: Path) -> None:
     assert fetch(NEWS) == ""
     assert fetch(NEWS, tmp_path / "again", HF_HUB_OFFLINE="1") == ""
     assert (tmp_path / "again/manifest.json").read_text() == (tmp_path / "out/manifest.json").read_text()
-    assert nothing in fetch(newer, HF_HUB_OFFLINE="1")  # another revision in the cache does not stand in for it
-    for more in ("data/test.jsonl", "data/*.jsonl"):  # of which the cache holds a part
+    assert nothing in fetch(newer, HF_HUB_OFFLINE="1")  # another revision in the cache is no replacement
+    for more in ("data/test.jsonl", "data/*.jsonl"):  # the cache holds a part of them
         partly = Repository(repository="a/news", revision=REVISION, files=(more,))
         assert "cache of the hub has only a part of revision" in fetch(partly, HF_HUB_OFFLINE="1")
     assert "parts of files" in fetch(dataclasses.replace(NEWS, files=("*.parquet",), rows=3), HF_HUB_OFFLINE="1")
@@ -214,7 +214,7 @@ def test_wrong_requests_are_named(fetch: Any, tmp_path: Path, repository: Reposi
 
 @pytest.mark.slow
 def test_no_network(fetch: Any, tmp_path: Path) -> None:
-    """Nothing listens at the hub's address; the client tries for a while."""
+    """No server listens at the hub's address; the client tries for a while."""
     nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9"}
     assert "pcft: hub: dataset a/news: there is no network, and this machine's cache" in fetch(NEWS, **nowhere)
     assert fetch(NEWS) == ""
@@ -237,7 +237,7 @@ def test_a_broken_server(fetch: Any, hub: tuple[Hub, str]) -> None:
 
 
 def test_a_lying_server(fetch: Any, hub: tuple[Hub, str], tmp_path: Path) -> None:
-    """Wrong bytes of the right length: the file in the cache is named, and once it is removed all is well."""
+    """Wrong bytes of the right length: the error names the file in the cache, and after its removal the right one is downloaded."""
     hub[0].lie = 1
     error = fetch(NEWS)
     assert error.startswith("pcft: hub: dataset a/news: data/train.jsonl is damaged; remove ")
