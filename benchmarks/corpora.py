@@ -1,12 +1,14 @@
-"""Building a corpus against `tiktoken` alone, and its memory for little and for much text: one JSON line a result.
+"""Speed and memory of building a corpus: one JSON line per result.
 
     python -m benchmarks.corpora MODEL_FOLDER [--megabytes 200] [--rounds 5] [--memory 100 1000]
 
-The model's folder lends its tokenizer. The text is Wikipedia summaries from the package of the default experiment, one or ten a
-document, told apart by numbers, so that none is a duplicate. Speed: both sides in turn on the same text, from a parquet file to shards
-in which all of it is dealt out, against a list of texts to lists of tokens on one core; `ratio` is ours over the number of
-processes times theirs. Memory: the largest proportional set size of all processes together while a corpus of a fixed size
-is drawn from ever more text.
+The tokenizer is that of the model folder. The text is Wikipedia summaries from the package of the default experiment.
+
+- Libraries: tokenisation of the summaries as corpora do it, by `tiktoken` and by `tokenizers` in turn; the processes have started.
+- Speed: from a parquet file to shards that hold all of its text, and `tiktoken` alone from a list of texts to lists of tokens on one
+  core, in turn; `ratio` is our speed over the number of processes times theirs. A document is one summary or ten, with a number, so that
+  there are no duplicates.
+- Memory: the largest proportional set size of all processes together while a corpus of a fixed size is built from more and more text.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ from benchmarks.common import in_turn, ratio, show, summary
 from pcft.config.corpora import Corpus, Source, Tokens
 from pcft.config.downloads import Wheel
 from pcft.corpora import build
-from pcft.corpora.tokenizer import Encoding
+from pcft.corpora.documents import Record, batched
+from pcft.corpora.parallel_tokenisation import ParallelTokenizer
+from pcft.corpora.tokenizer import Tokenizer
 from pcft.downloads import wheels
 from pcft.workflow.jobs.corpus import CorpusJob
 
@@ -44,7 +48,7 @@ END = "<|endoftext|>"
 
 
 def summaries(folder: Path) -> list[str]:
-    """Return the summaries of all languages in turn."""
+    """Return the summaries of all languages, one language after the other."""
     wheels.fetch(SUMMARIES, folder / "texts.whl")
     with zipfile.ZipFile(folder / "texts.whl") as wheel:
         names = sorted(name for name in wheel.namelist() if name.endswith(".json") and "summaries" in name)
@@ -52,7 +56,7 @@ def summaries(folder: Path) -> list[str]:
 
 
 def numbered(texts: list[str], megabytes: float, together: int = 1) -> Iterator[str]:
-    """Yield different documents of so many texts each, so many megabytes of UTF-8 in all."""
+    """Yield different documents of `together` texts each, of `megabytes` of UTF-8 in all."""
     left, number = megabytes * 1e6, 0
     while left > 0:
         text = "\n\n".join(f"{number + i}. {texts[(number + i) % len(texts)]}" for i in range(together))
@@ -62,23 +66,49 @@ def numbered(texts: list[str], megabytes: float, together: int = 1) -> Iterator[
 
 
 def job(file: Path, train: int, small: int) -> CorpusJob:
-    """Four clients with so many tokens to train on together."""
+    """Return a job with four clients, which have `train` training tokens in all, and `small` in each of the other sets."""
     tokens = Tokens(train=train // 4, validation=small, test=small, reference=small)
     corpus = Corpus(categories={"text": Source(files=(str(file),))}, clients=4, tokens=tokens)
     return CorpusJob(name="benchmark", corpus=corpus, categories=("text",), tokenizer="benchmark", end_of_text=END)
 
 
+def libraries(texts: list[str], folder: Path, *, rounds: int) -> None:
+    """Compare `tiktoken` and `tokenizers` for one process and for as many as there are cores."""
+    batches = list(batched(Record(text, "") for text in texts))
+    size = sum(len(text.encode()) for text in texts) / 1e6
+
+    def tokenise(parallel: ParallelTokenizer) -> None:
+        for _ in parallel.tokenise(batches):
+            pass
+
+    for n in process_numbers():
+        with ParallelTokenizer(folder, END, seed=0, processes=n) as fast, ParallelTokenizer(folder, END, seed=0, processes=n) as slow:
+            slow.tokenizer.tiktoken = None
+            times = in_turn({"tiktoken": partial(tokenise, fast), "tokenizers": partial(tokenise, slow)}, rounds)
+        show(
+            work=f"{size:.0f} MB of text, {len(texts)} documents, to tokens",
+            processes=n,
+            tiktoken_mb_per_s=summary([size / t for t in times["tiktoken"]], 2),
+            tokenizers_mb_per_s=summary([size / t for t in times["tokenizers"]], 2),
+            ratio=ratio(times["tokenizers"], times["tiktoken"]),
+        )
+
+
+def process_numbers() -> list[int]:
+    """Return the numbers of processes that are measured."""
+    return sorted({1, len(psutil.Process().cpu_affinity() or [0])})
+
+
 def speed(texts: list[str], tokenizer: Path, folder: Path, *, megabytes: float, rounds: int, together: int) -> None:
-    """Compare both sides for one process and for as many as there are cores."""
+    """Compare a whole build with `tiktoken` alone, for one process and for as many as there are cores."""
     documents = list(numbered(texts, megabytes, together))
     size = sum(len(text.encode()) for text in documents) / 1e6
     pq.write_table(pa.table({"text": documents}), folder / "speed.parquet", row_group_size=1000)
-    encoding = Encoding(tokenizer, END)
-    fast = encoding.fast
+    fast = Tokenizer(tokenizer, END).tiktoken
     assert fast is not None
     total = sum(len(fast.encode_ordinary(text)) + 1 for text in documents)
     everything = job(folder / "speed.parquet", total - 100_000, 1000)
-    processes = sorted({1, len(psutil.Process().cpu_affinity() or [0])})
+    processes = process_numbers()
     numbers = itertools.count()
 
     def tiktoken() -> None:
@@ -100,7 +130,7 @@ def speed(texts: list[str], tokenizer: Path, folder: Path, *, megabytes: float, 
 
 
 def memory(texts: list[str], tokenizer: Path, folder: Path, *, megabytes: float) -> None:
-    """Measure a corpus of 400,000 tokens drawn from so much text with two processes."""
+    """Measure the build of a corpus of 400,000 tokens from `megabytes` of text with two processes."""
     source, settings = folder / "memory.jsonl", folder / "settings.json"
     with source.open("w") as lines:
         for text in numbered(texts, megabytes):
@@ -137,12 +167,13 @@ def main() -> None:
     parser.add_argument("tokenizer", type=Path, help="model folder")
     parser.add_argument("--megabytes", type=float, default=200, help="of text for the comparison of speed")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--memory", type=float, nargs="*", default=[100, 1000], help="megabytes of text to draw from")
+    parser.add_argument("--memory", type=float, nargs="*", default=[100, 1000], help="megabytes of text to build a corpus from")
     o = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, redirect_stdout(sys.stderr):
         folder = Path(name)
         texts = summaries(folder)
         if o.rounds:
+            libraries(texts, o.tokenizer, rounds=o.rounds)
             for together in (1, 10):
                 speed(texts, o.tokenizer, folder, megabytes=o.megabytes, rounds=o.rounds, together=together)
         for megabytes in o.memory:

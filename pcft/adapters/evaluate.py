@@ -14,7 +14,7 @@ from pcft.adapters import attach, base_model, loaded_adapter, user_text
 from pcft.adapters.loaded_adapter import Portable
 from pcft.config.compute import Compute
 from pcft.config.corpora import Source
-from pcft.corpora.parallel_tokenisation import Tokeniser
+from pcft.corpora.parallel_tokenisation import ParallelTokenizer
 from pcft.errors import PcftError
 from pcft.models import backbone
 from pcft.training.batches import Grid, grid
@@ -46,7 +46,7 @@ def measure(
     first = adapters[0]
     _same_base(adapters)
     length = _length(adapters, length)
-    with Tokeniser(first.base, first.end_of_text, seed=0, processes=1) as tokeniser:
+    with ParallelTokenizer(first.base, first.end_of_text, seed=0, processes=1) as tokeniser:
         text = user_text.gathered(files, source, tokeniser)
     user_text.require(len(text.tokens), 2, ", ".join(map(str, files)), "evaluation")
     base = backbone.load(first.base, length=length, dropout=0.0, precision=first.precision, device=device)

@@ -22,7 +22,7 @@ from transformers import (
 from pcft import seeding
 from pcft.adapters import attach, base_model, finished_run, loaded_adapter, merge
 from pcft.adapters.loaded_adapter import Portable
-from pcft.corpora.tokenizer import Encoding
+from pcft.corpora.tokenizer import Tokenizer
 from pcft.errors import PcftError
 from pcft.models.backbone import resolve_precision
 from pcft.models.dropout import Noise
@@ -66,22 +66,22 @@ def write(
     """
     first = next(iter(adapters.values()))
     _check(tokens, temperature, top_p)
-    encoding = Encoding(first.base, first.end_of_text)
-    if (missing := encoding.lacks(prompt)) is not None:
+    tokenizer = Tokenizer(first.base, first.end_of_text)
+    if (missing := tokenizer.missing_byte(prompt)) is not None:
         raise PcftError(f"the prompt holds byte 0x{missing:02X}, which the tokenizer's vocabulary lacks; remove it")
-    start = encoding.encode(prompt).tolist() or [encoding.end_of_text]  # an empty prompt begins a text
+    start = tokenizer.encode(prompt).tolist() or [tokenizer.end_of_text]  # an empty prompt begins a text
     most = base_model.longest(first.base)
     if most is not None and len(start) + tokens > most:
         raise PcftError(f"the prompt has {len(start)} tokens, and {tokens} are to follow; the base model {first.base} takes {most} in all")
     model = merge.load(first.base, resolve_precision(first.precision, device)).to(device)
     attach.put_on(model.base_model, model.base_model_prefix, Noise(), [None, *adapters.values()])
     chosen = Draws(temperature, top_p, seed, len(start)) if temperature > 0 else None
-    written = _continued(model, torch.tensor([start], device=device).expand(1 + len(adapters), -1), tokens, encoding.end_of_text, chosen)
+    written = _continued(model, torch.tensor([start], device=device).expand(1 + len(adapters), -1), tokens, tokenizer.end_of_text, chosen)
     texts = {}
     for name, row in zip([BASE, *adapters], written.tolist(), strict=True):
-        ended = encoding.end_of_text in row
-        kept = row[: row.index(encoding.end_of_text)] if ended else row
-        texts[name] = {"text": encoding.decode(kept), "tokens": kept, "ended": ended}
+        ended = tokenizer.end_of_text in row
+        kept = row[: row.index(tokenizer.end_of_text)] if ended else row
+        texts[name] = {"text": tokenizer.decode(kept), "tokens": kept, "ended": ended}
     settings = {"tokens": tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
     return {"prompt": prompt, "base": str(first.base), "settings": settings, "written": texts}
 

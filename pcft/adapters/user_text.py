@@ -14,15 +14,11 @@ import pyarrow.parquet as pq
 from pcft import seeding
 from pcft.artifacts import manifests
 from pcft.config.corpora import Source
-from pcft.corpora.allocation import HIGHEST
-from pcft.corpora.documents import Documents, gather
+from pcft.corpora.documents import Documents, batched, gather
 from pcft.corpora.normalisation import clean
-from pcft.corpora.parallel_tokenisation import Tokeniser
-from pcft.corpora.readers import Chosen, read
+from pcft.corpora.parallel_tokenisation import ParallelTokenizer
+from pcft.corpora.readers import WhereFilter, read_file
 from pcft.errors import PcftError, first_line
-
-PROBE = 200  # documents on which the two tokenizers must agree,
-PROBED = 1000  # characters of each, because the slower one is slow
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class Given:
         return self.take(np.sort(first))
 
 
-def gathered(files: Sequence[Path], source: Source, tokeniser: Tokeniser) -> Given:
+def gathered(files: Sequence[Path], source: Source, tokeniser: ParallelTokenizer) -> Given:
     """Read and tokenise files, each document cleaned and ended by the token for that, as in a corpus.
 
     Args:
@@ -69,14 +65,12 @@ def gathered(files: Sequence[Path], source: Source, tokeniser: Tokeniser) -> Giv
     return Given(documents, np.concatenate([part.bytes for part in parts]))
 
 
-def _texts(file: Path, source: Source, tokeniser: Tokeniser) -> Given:
-    batches = list(read(source, file, str(file), Chosen()))
-    tokeniser.encoding.agree([clean(text[:PROBED]) for batch in batches for text in batch.texts[:PROBE]][:PROBE])
+def _texts(file: Path, source: Source, tokeniser: ParallelTokenizer) -> Given:
     sizes, parts = [], []
-    for batch, documents in tokeniser.documents(batches, lambda batch: [HIGHEST] * len(batch.texts)):
-        there = np.flatnonzero(documents.lengths)
-        parts.append(documents.take(there))
-        sizes += [len(clean(batch.texts[row]).encode()) for row in there.tolist()]
+    for tokenised in tokeniser.tokenise(batched(read_file(source, file, str(file), WhereFilter(source.where)))):
+        there = np.flatnonzero(tokenised.documents.lengths)
+        parts.append(tokenised.documents.take(there))
+        sizes += [len(clean(tokenised.batch.texts[row]).encode()) for row in there.tolist()]
     return Given(gather(parts, np.arange(len(sizes))), np.array(sizes, np.int64))
 
 
@@ -99,9 +93,9 @@ def _checksum(file: Path) -> str | None:
     return manifests.checksums(manifests.read(corpus)).get(file.relative_to(corpus).as_posix())
 
 
-def _shard(file: Path, tokeniser: Tokeniser) -> Given:
+def _shard(file: Path, tokeniser: ParallelTokenizer) -> Given:
     """Read a shard of a corpus; one that lies in its corpus is compared with the manifest."""
-    encoding, corpus = tokeniser.encoding, file.parent.parent
+    tokenizer, corpus = tokeniser.tokenizer, file.parent.parent
     if (checksum := _checksum(file)) is not None:
         manifests.compare(corpus, file.relative_to(corpus).as_posix(), checksum)
     try:
@@ -112,9 +106,9 @@ def _shard(file: Path, tokeniser: Tokeniser) -> Given:
         names = np.array([int(name, 16) for name in table["document"].to_pylist()], np.uint64)
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise PcftError(f"{file}: not a shard of tokens ({first_line(error)})") from None
-    if made_for != (encoding.vocabulary, encoding.end_of_text):
-        raise PcftError(f"{file}: tokenised for another model, with {made_for[0]} tokens; this one's tokenizer has {encoding.vocabulary}")
-    texts = [encoding.decode(one[:-1].tolist()) for one in each]
+    if made_for != (tokenizer.vocabulary, tokenizer.end_of_text):
+        raise PcftError(f"{file}: tokenised for another model, with {made_for[0]} tokens; this one's tokenizer has {tokenizer.vocabulary}")
+    texts = [tokenizer.decode(one[:-1].tolist()) for one in each]
     return Given(_documents(each, names, texts, tokeniser.seed), np.array([len(text.encode()) for text in texts], np.int64))
 
 

@@ -1,4 +1,4 @@
-"""Corpus folder: its manifest, and the tokens of its shards."""
+"""Corpus folder: readers of its manifest and of the tokens in its shards."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def describe_origin(origin: Mapping[str, Any]) -> str:
 
 
 def read_tokens(corpus: Path, name: str, manifest: dict[str, Any]) -> np.ndarray:
-    """Return all tokens of a shard in one row, int64.
+    """Return all tokens of a shard, one document after the other, int64 [tokens].
 
     Raises:
         PcftError: the shard is missing, damaged or not the one that the manifest describes.
@@ -41,7 +41,7 @@ def read_tokens(corpus: Path, name: str, manifest: dict[str, Any]) -> np.ndarray
     path = corpus / name
     manifests.compare(corpus, name, manifests.checksums(manifest).get(name))
     try:
-        with pq.ParquetFile(path) as file:  # unlike `pq.read_table` and `np.asarray` it leaves pandas alone, whose import takes longer
+        with pq.ParquetFile(path) as file:  # does not import pandas, which takes longer
             tokens = file.read(columns=["tokens"])["tokens"].combine_chunks()
         return np.from_dlpack(tokens.flatten()).astype(np.int64)
     except (OSError, pa.ArrowException, KeyError, TypeError, AttributeError, ValueError) as error:

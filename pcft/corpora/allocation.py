@@ -1,8 +1,8 @@
-"""Which documents are dealt, found while text streams by: no more is held than will be dealt.
+"""Allocation: choose in one pass the documents that fill a list of token budgets.
 
-The documents of a category are dealt in the order of their keys, which depend on seed and text alone. They fill a
-fixed list of budgets one after another; the document that fills one is cut, and what is left of it is not used. So
-the order of arrival decides nothing, and a budget added at the end takes nothing from those before it.
+The documents of a category are used in the order of their keys, which depend on seed and text alone. They fill the budgets one after
+another; the document that fills one is cut, and its rest is not used. So the order of arrival decides nothing, and a budget added at the
+end changes none of those before it.
 """
 
 from __future__ import annotations
@@ -13,77 +13,77 @@ import numpy as np
 
 from pcft.corpora.documents import NONE, Documents, gather
 
-HIGHEST = 2**64 - 1
+LARGEST_KEY = 2**64 - 1
 
 
-class Hand:
-    """The documents of one category that come first by key, as many as fill the budgets.
+class Allocation:
+    """The documents of one category with the smallest keys, as many as fill the budgets.
 
     Attributes:
-        bound: documents with larger keys are not needed any more, whatever else arrives.
+        limit: largest key that is still needed, whatever else arrives.
     """
 
     def __init__(self, budgets: Sequence[int]) -> None:
-        """Args: budgets: tokens to fill, in this order; zeros take nothing."""
+        """Args: budgets: tokens to fill, in this order; zeros take no document."""
         self.budgets = budgets
-        self.bound = HIGHEST if any(budgets) else -1
-        self._held = NONE  # in the order of their keys
+        self.limit = LARGEST_KEY if any(budgets) else -1
+        self._kept = NONE  # in the order of their keys
         self._arrived: list[Documents] = []
         self._needed = sum(budgets)
-        self._patience = self._needed // 4 + 1024  # tokens that may arrive before the next look at what is needed
+        self._patience = self._needed // 4 + 1024  # tokens that may arrive before the next removal
 
-    def offer(self, documents: Documents) -> None:
-        """Take documents, none of which came before; those that are not needed any more are put away from time to time."""
-        if self.bound < HIGHEST:
-            documents = documents.take(np.flatnonzero(documents.keys <= self.bound))
+    def add(self, documents: Documents) -> None:
+        """Add documents, none of which were added before; those that are not needed any more are removed from time to time."""
+        if self.limit < LARGEST_KEY:
+            documents = documents.take(np.flatnonzero(documents.keys <= self.limit))
         self._arrived.append(documents)
         arrived = sum(len(part.tokens) for part in self._arrived)
-        if arrived > self._patience and arrived + len(self._held.tokens) >= self._needed:
-            self._put_away()
+        if arrived > self._patience and arrived + len(self._kept.tokens) >= self._needed:
+            self._remove_unneeded()
 
     @property
-    def held(self) -> Documents:
-        """The documents that are held; all that arrived, if they do not fill the budgets."""
-        self._put_away()
-        return self._held
+    def documents(self) -> Documents:
+        """The documents that fill the budgets, in the order of their keys; all that were added, if they are too few."""
+        self._remove_unneeded()
+        return self._kept
 
-    def filled(self) -> int:
+    def filled_budgets(self) -> int:
         """Return how many budgets can be filled."""
-        return len(self._ends(self.held.lengths))
+        return len(self._stops(self.documents.lengths))
 
-    def deal(self, end: int) -> list[Documents]:
-        """Return the documents that fill each budget exactly; `end` is the token that ends a document that is cut."""
-        held, start, dealt = self.held, 0, []
-        for budget, stop in zip(self.budgets, self._ends(held.lengths), strict=True):
-            dealt.append(held.between(start, stop).filled(budget, end))
+    def per_budget(self, end_of_text: int) -> list[Documents]:
+        """Return the documents that fill each budget exactly; a document that is cut ends with the token `end_of_text`."""
+        documents, start, parts = self.documents, 0, []
+        for budget, stop in zip(self.budgets, self._stops(documents.lengths), strict=True):
+            parts.append(documents.between(start, stop).cut_last(budget, end_of_text))
             start = stop
-        return dealt
+        return parts
 
-    def _put_away(self) -> None:
-        """Keep what the budgets take. A document that arrives later never makes more of those after it needed.
+    def _remove_unneeded(self) -> None:
+        """Keep what the budgets use. A document that arrives later never makes more of the documents after it needed.
 
-        For the state "so far in the list of budgets" only moves on with another document in front.
+        For another document in front only moves the others further on in the list of budgets.
         """
         if not self._arrived:
             return
-        parts = [self._held, *self._arrived]
+        parts = [self._kept, *self._arrived]
         keys, lengths = np.concatenate([p.keys for p in parts]), np.concatenate([p.lengths for p in parts])
         order = np.argsort(keys, kind="stable")
-        ends = self._ends(lengths[order])
-        if len(ends) == len(self.budgets):
-            order = order[: ends[-1] if ends else 0]
-            self.bound = int(keys[order[-1]]) if len(order) else -1
-        self._held, self._arrived = gather(parts, order), []
+        stops = self._stops(lengths[order])
+        if len(stops) == len(self.budgets):
+            order = order[: stops[-1] if stops else 0]
+            self.limit = int(keys[order[-1]]) if len(order) else -1
+        self._kept, self._arrived = gather(parts, order), []
 
-    def _ends(self, lengths: np.ndarray) -> list[int]:
+    def _stops(self, lengths: np.ndarray) -> list[int]:
         """Return how many documents of these lengths have been used when each budget is full, for those budgets that they fill."""
         total = np.cumsum(lengths)
-        ends, used = [], 0
+        stops, used = [], 0
         for budget in self.budgets:
             if budget > 0:
                 before = int(total[used - 1]) if used else 0
                 used = int(np.searchsorted(total, before + budget)) + 1
                 if used > len(total):
                     break
-            ends.append(used)
-        return ends
+            stops.append(used)
+        return stops

@@ -1,11 +1,12 @@
-"""Stage `corpus`: sources to documents, documents to clients and splits, text to shards of tokens."""
+"""Stage `corpus`: builds the shards of tokens and the manifest of one corpus from its sources."""
 
 from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,16 @@ import numpy as np
 from pcft.artifacts.files import building, sha256_of, write_json
 from pcft.artifacts.paths import shard_name
 from pcft.config.corpora import Source
-from pcft.corpora import corpus_statistics, shards
-from pcft.corpora.allocation import Hand
+from pcft.corpora import corpus_statistics, ingestion, shards
+from pcft.corpora.allocation import Allocation
 from pcft.corpora.corpus_statistics import Counts
 from pcft.corpora.documents import Documents
-from pcft.corpora.ingestion import ingest, natural
-from pcft.corpora.parallel_tokenisation import Tokeniser
-from pcft.corpora.partition import Division
-from pcft.corpora.sources import Origins
-from pcft.corpora.tokenizer import Encoding
-from pcft.downloads import verification
-from pcft.downloads.verification import verify
+from pcft.corpora.ingestion import SeenDocuments
+from pcft.corpora.parallel_tokenisation import ParallelTokenizer
+from pcft.corpora.partition import Partition
+from pcft.corpora.sources import Downloads
+from pcft.corpora.tokenizer import Tokenizer
+from pcft.downloads.verification import verified_files, verify_wheel
 from pcft.errors import PcftError
 from pcft.workflow.jobs.corpus import CorpusJob
 
@@ -36,102 +36,145 @@ def build(
     """Write every shard and the manifest; all of them appear together, after the last one is complete.
 
     Args:
-        wheels, repositories: what was fetched, by name: wheel files, and folders with files and a manifest.
+        wheels, repositories: downloads by name: wheel files, and folders with files and a manifest.
         tokenizer: model folder.
         threads: processes that tokenise; the bytes that are written do not depend on it.
 
     Raises:
         PcftError: a source cannot be read, or has too little text.
     """
-    origins, corpus = _origins(job, wheels, repositories), job.corpus
-    categories = natural(corpus, job.categories[0], origins) if corpus.mixture == "natural" else job.categories
-    division = Division(corpus, categories)
-    with Tokeniser(tokenizer, job.end_of_text, seed=corpus.seed, processes=threads) as tokeniser:
-        hands, counts = ingest(corpus, job.categories, origins, division, tokeniser)
-    written = _write(job, division, hands, tokeniser.encoding, output, threads=threads)
-    card = {"divergence": corpus_statistics.divergence(written.frequencies), "sources": _sources(job, counts)}
-    write_json(output / "manifest.json", _manifest(job, tokeniser.encoding, division, written.entries) | card)
+    downloads = _verified_downloads(job, wheels, repositories)
+    partition = Partition(job.corpus, _categories(job, downloads))
+    with ParallelTokenizer(tokenizer, job.end_of_text, seed=job.corpus.seed, processes=threads) as parallel:
+        allocations, counts = _ingest(job, downloads, partition, parallel)
+    written = _write_shards(job, partition, allocations, parallel.tokenizer, output, threads=threads)
+    write_json(output / "manifest.json", _manifest(job, parallel.tokenizer, partition, written, counts))
 
 
-def _origins(job: CorpusJob, wheels: Mapping[str, Path], repositories: Mapping[str, Path]) -> Origins:
+def _verified_downloads(job: CorpusJob, wheels: Mapping[str, Path], repositories: Mapping[str, Path]) -> Downloads:
     for name, wheel in job.wheels.items():
         if name not in wheels:
             raise PcftError(f"corpora: the settings name the wheel {name}; give its file with --wheel {name}=PATH")
-        verify(wheel, wheels[name], label=str(wheels[name]))
+        verify_wheel(wheel, wheels[name], label=str(wheels[name]))
     if job.python not in (None, platform.python_version()):
         raise PcftError(
-            f"corpora: the workflow was read by Python {job.python}, and this step is run by {platform.python_version()}, whose standard "
-            "library is another; use one of them for both"
+            f"corpora: the workflow was read by Python {job.python}, and this step is run by {platform.python_version()}, which has "
+            "another standard library; use one Python for both"
         )
     for name in job.hub:
         if name not in repositories:
             raise PcftError(f"corpora: the settings name the repository {name}; give its folder with --repository {name}=PATH")
-    return Origins(dict(wheels), {name: verification.verified(repositories[name]) for name in job.hub})
+    return Downloads(dict(wheels), {name: verified_files(repositories[name]) for name in job.hub})
 
 
-def _write(job: CorpusJob, division: Division, hands: Mapping[str, Hand], encoding: Encoding, output: Path, *, threads: int) -> _Written:
-    """Write the shards, several at a time."""
-    output.mkdir(parents=True, exist_ok=True)
-    with building(output) as folder, ThreadPoolExecutor(threads) as pool:
-        end = encoding.end_of_text
-        compared = [shard_name(client, "train") for client in range(min(job.corpus.clients, corpus_statistics.COMPARED))]
+def _categories(job: CorpusJob, downloads: Downloads) -> tuple[str, ...]:
+    """Return the categories of text: the declared ones, or the clients of a natural corpus."""
+    if job.corpus.mixture != "natural":
+        return job.categories
+    with _source_in_errors(job.categories[0]):
+        return ingestion.largest_clients(job.corpus, job.categories[0], downloads)
 
-        def write(shard: tuple[str, Documents, list[str]]) -> tuple[str, dict[str, Any], np.ndarray | None]:
-            name, documents, categories = shard
-            shards.write(
-                documents, categories, path := folder / name, tokenizer=job.tokenizer, vocabulary=encoding.vocabulary, end_of_text=end
-            )
-            entry = {"sha256": sha256_of(path), **_described(documents, categories, encoding)}
-            return name, entry, corpus_statistics.frequencies(documents.tokens, encoding.vocabulary) if name in compared else None
 
-        written = list(pool.map(write, division.shards(hands, end)))
-        for name, entry, _ in written:
-            print(f"{name}: {entry['documents']} documents, {entry['tokens']} tokens", flush=True)
-    frequencies = {name: counts for name, _, counts in written if counts is not None}
-    return _Written({name: entry for name, entry, _ in written}, [frequencies[name] for name in compared])
+def _ingest(
+    job: CorpusJob, downloads: Downloads, partition: Partition, parallel: ParallelTokenizer
+) -> tuple[dict[str, Allocation], dict[str, Counts]]:
+    """Read every source once; return the documents of each category that fill its budgets, and what became of its records."""
+    corpus, tokenizer = job.corpus, parallel.tokenizer
+    allocations, seen = partition.allocations(), SeenDocuments()
+    counts = {category: Counts() for category in allocations}
+    for name in job.categories:
+        with _source_in_errors(name):
+            texts = ingestion.read(name, corpus.categories[name], downloads)
+            texts = ingestion.add_limits(texts, allocations)
+            tokenised = parallel.tokenise(texts)
+            tokenised = ingestion.show_progress(name, tokenised)
+            documents = ingestion.deduplicate(tokenised, seen, counts)
+            ingestion.allocate(documents, allocations, corpus.tokens.longest, tokenizer.end_of_text)
+    print(f"tokenizer: {tokenizer.library}, {tokenizer.vocabulary} tokens", flush=True)
+    for category, allocation in allocations.items():
+        if allocation.filled_budgets() < len(allocation.budgets):
+            raise PcftError(partition.too_little_text(category, allocation))
+        print(f"{category}: {counts[category].documents} documents, {counts[category].duplicates} duplicates left out", flush=True)
+    return allocations, counts
+
+
+@contextmanager
+def _source_in_errors(name: str) -> Iterator[None]:
+    """Name in error messages the source that they are about."""
+    try:
+        yield
+    except PcftError as error:
+        raise PcftError(f"categories.{name}: {error}") from None
 
 
 @dataclass(frozen=True)
 class _Written:
-    """Each shard's entry in the manifest, and how often each token occurs in the training text of every client that is compared."""
+    """Each shard's entry in the manifest, and how often each token occurs in the training text of the clients that are compared."""
 
     entries: dict[str, dict[str, Any]]
     frequencies: list[np.ndarray]
 
 
-def _described(documents: Documents, categories: list[str], encoding: Encoding) -> dict[str, Any]:
+def _write_shards(
+    job: CorpusJob, partition: Partition, allocations: Mapping[str, Allocation], tokenizer: Tokenizer, output: Path, *, threads: int
+) -> _Written:
+    """Write the shards, several at a time."""
+    vocabulary, end_of_text = tokenizer.vocabulary, tokenizer.end_of_text
+    compared = [shard_name(client, "train") for client in range(min(job.corpus.clients, corpus_statistics.COMPARED_CLIENTS))]
+    output.mkdir(parents=True, exist_ok=True)
+    with building(output) as folder, ThreadPoolExecutor(threads) as pool:
+
+        def write(shard: tuple[str, Documents, list[str]]) -> tuple[str, dict[str, Any], np.ndarray | None]:
+            name, documents, categories = shard
+            path = folder / name
+            shards.write(documents, categories, path, tokenizer=job.tokenizer, vocabulary=vocabulary, end_of_text=end_of_text)
+            entry = {"sha256": sha256_of(path), **_shard_sizes(documents, categories, tokenizer)}
+            return name, entry, corpus_statistics.frequencies(documents.tokens, vocabulary) if name in compared else None
+
+        written = list(pool.map(write, partition.shards(allocations, end_of_text)))
+    for name, entry, _ in written:
+        print(f"{name}: {entry['documents']} documents, {entry['tokens']} tokens", flush=True)
+    frequencies = {name: counts for name, _, counts in written if counts is not None}
+    return _Written({name: entry for name, entry, _ in written}, [frequencies[name] for name in compared])
+
+
+def _shard_sizes(documents: Documents, categories: list[str], tokenizer: Tokenizer) -> dict[str, Any]:
     """Return how many documents, characters and tokens a shard has, and how many tokens of each category."""
     known = documents.characters[documents.characters >= 0].sum()
-    cut = documents.take(np.flatnonzero(documents.characters < 0)).each()
+    cut = documents.take(np.flatnonzero(documents.characters < 0)).token_arrays()
     tokens: Counter[str] = Counter()
     for category, length in zip(categories, documents.lengths.tolist(), strict=True):
         tokens[category] += length
     return {
         "documents": len(documents),
-        "characters": int(known) + sum(len(encoding.decode(one[:-1].tolist())) for one in cut),
+        "characters": int(known) + sum(len(tokenizer.decode(one[:-1].tolist())) for one in cut),
         "tokens": len(documents.tokens),
         "categories": dict(sorted(tokens.items())),
     }
 
 
-def _manifest(job: CorpusJob, encoding: Encoding, division: Division, entries: Mapping[str, Any]) -> dict[str, Any]:
+def _manifest(
+    job: CorpusJob, tokenizer: Tokenizer, partition: Partition, written: _Written, counts: Mapping[str, Counts]
+) -> dict[str, Any]:
     measured = []
     for client in range(job.corpus.clients):
-        entry = entries[shard_name(client, "train")]
-        measured.append([entry["categories"].get(name, 0) / entry["tokens"] for name in division.categories])
+        entry = written.entries[shard_name(client, "train")]
+        measured.append([entry["categories"].get(name, 0) / entry["tokens"] for name in partition.categories])
     return {
         "corpus": job.name,
         "tokenizer": job.tokenizer,
-        "vocabulary": encoding.vocabulary,
-        "end_of_text": encoding.end_of_text,
-        "categories": list(division.categories),
-        "mixture": {"asked": division.mixture, "measured": measured},
-        "shards": dict(entries),
+        "vocabulary": tokenizer.vocabulary,
+        "end_of_text": tokenizer.end_of_text,
+        "categories": list(partition.categories),
+        "mixture": {"asked": partition.mixture, "measured": measured},
+        "shards": written.entries,
+        "divergence": corpus_statistics.divergence(written.frequencies),
+        "sources": _sources(job, counts),
     }
 
 
 def _sources(job: CorpusJob, counts: Mapping[str, Counts]) -> dict[str, Any]:
-    """Return what is to be known about each category's text: how much there was, where it came from, its licence."""
+    """Return what became of each category's records, its licence and its origin."""
     result = {}
     for name, count in counts.items():
         source = job.corpus.categories[job.categories[0] if job.corpus.mixture == "natural" else name]

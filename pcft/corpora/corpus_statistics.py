@@ -1,4 +1,4 @@
-"""The data card of a corpus: what went into it, what came out, and how far the clients' texts are apart."""
+"""Statistics of a corpus: what became of the records that were read, and how far the clients' texts are apart."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-COMPARED = 50  # clients whose texts are compared, the first ones: more cannot be seen, and take time
+COMPARED_CLIENTS = 50  # the first ones: a figure cannot show more, and comparing them takes time
 
 
 @dataclass
@@ -18,23 +18,28 @@ class Counts:
     empty: int = 0
     duplicates: int = 0
     documents: int = 0
-    """Neither empty nor duplicates: those that could be dealt."""
+    """Neither empty nor duplicates: those that could be allocated."""
     characters: int = 0
     """Of these documents."""
 
-    def note(self, characters: np.ndarray, fresh: np.ndarray) -> None:
-        """Note records with so many characters each (int64 [n]), whose texts came for the first time or not (bool [n])."""
+    def add(self, characters: np.ndarray, first: np.ndarray) -> None:
+        """Add records.
+
+        Args:
+            characters: length of the cleaned text of each, int64 [n].
+            first: whether each is the first with its text, bool [n].
+        """
         self.read += len(characters)
         self.empty += int((characters == 0).sum())
-        self.documents += int(fresh.sum())
+        self.documents += int(first.sum())
         self.duplicates = self.read - self.empty - self.documents
-        self.characters += int(characters[fresh].sum())
+        self.characters += int(characters[first].sum())
 
 
 def frequencies(tokens: np.ndarray, vocabulary: int) -> np.ndarray:
     """Return how often each token occurs, int64 [vocabulary]."""
     counts = np.zeros(vocabulary, np.int64)
-    for start in range(0, len(tokens), 1 << 20):  # bincount makes 64-bit numbers of them
+    for start in range(0, len(tokens), 1 << 20):  # bincount converts its input to 64-bit numbers
         counts += np.bincount(tokens[start : start + (1 << 20)], minlength=vocabulary)
     return counts
 
@@ -42,10 +47,10 @@ def frequencies(tokens: np.ndarray, vocabulary: int) -> np.ndarray:
 def divergence(frequencies: Sequence[np.ndarray]) -> list[list[float]]:
     """Return the Jensen-Shannon divergence between clients' token distributions, in bits: 0 for equal ones, 1 for disjoint ones.
 
-    Two samples of one distribution are apart as well, the more the fewer tokens they have.
+    It is above 0 also for two samples of one distribution; the fewer tokens they have, the larger it is.
 
     Args:
-        frequencies: how often each token occurs in a client's training text, one array [vocabulary] a client.
+        frequencies: how often each token occurs in a client's training text, one array [vocabulary] per client.
     """
     shares = [f / f.sum() for f in frequencies]
     n = len(shares)
@@ -59,5 +64,5 @@ def divergence(frequencies: Sequence[np.ndarray]) -> list[list[float]]:
 
 
 def _relative_entropy(p: np.ndarray, q: np.ndarray) -> float:
-    there = p > 0
-    return float((p[there] * np.log2(p[there] / q[there])).sum())
+    present = p > 0
+    return float((p[present] * np.log2(p[present] / q[present])).sum())

@@ -1,4 +1,4 @@
-"""What a text is before it is tokens: cleaned, and named by what it says."""
+"""Normalisation of texts before they are tokenised: cleaning, and a name by which duplicates are found."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SPACE, TWO, THREE = 0x20, 0xC2, (0xE1, 0xE3)  # first bytes of white space that 
 
 
 def clean(text: str) -> str:
-    """Remove control characters, halves of surrogate pairs (JSON may hold them), and outer white space.
+    """Return `text` without control characters, lone surrogates (JSON may hold them), and white space at its ends.
 
     They carry no text, and some vocabularies lack them. Tabs and line ends stay; a form feed becomes a line end.
     """
@@ -23,9 +23,9 @@ def clean(text: str) -> str:
 
 
 def names(texts: Sequence[str]) -> np.ndarray:
-    """Return 64 bits that stand for each cleaned text, uint64 [n]; texts that differ in white space alone have the same name.
+    """Return 64 bits that stand for each cleaned text, uint64 [n]; texts that differ only in white space have the same name.
 
-    A name is the beginning of the SHA-256 of `" ".join(text.split())`. That is slow one text at a time, so all are folded together.
+    A name is the beginning of the SHA-256 of `" ".join(text.split())`. White space is folded in all texts at once, because that is faster.
     """
     digests = [hashlib.sha256(text).digest()[:8] for text in _folded("\0".join(texts)).split(b"\0")]
     return np.frombuffer(b"".join(digests), ">u8")[: len(texts)].astype(np.uint64)

@@ -1,10 +1,11 @@
-"""Batches of texts to documents of tokens, on several processors, in the order they come."""
+"""Tokenisation of text batches in several processes; results come in the order of the batches."""
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,104 +13,123 @@ from pathlib import Path
 import numpy as np
 
 from pcft import seeding
-from pcft.corpora.documents import Batch, Documents
+from pcft.corpora.documents import Documents, TextBatch, TokenisedBatch
 from pcft.corpora.normalisation import clean, names
-from pcft.corpora.tokenizer import Encoding
+from pcft.corpora.tokenizer import Tokenizer
 from pcft.errors import PcftError
 
-WAITING = 8  # batches a process, so that none runs dry and few are held
+QUEUED = 8  # batches per process: enough that no process waits, few in memory
+COMPARED = 200  # documents of each source on which the two tokenizers must agree,
+COMPARED_CHARACTERS = 1000  # characters of each, because the slower one is slow
 
 
-class Tokeniser:
-    """Tokenises batches with a model's tokenizer; results come in the order of the batches, whatever the number of processes."""
+class ParallelTokenizer:
+    """Cleans, names and tokenises documents; the result does not depend on the number of processes.
+
+    Attributes:
+        tokenizer: tokenizer of this process; the others load the same one.
+        seed: decides the keys of the documents, and so the order of allocation.
+    """
 
     def __init__(self, folder: Path, end_of_text: str, *, seed: int, processes: int) -> None:
         self.seed, self.processes = seed, processes
-        self.encoding = Encoding(folder, end_of_text)
+        self.tokenizer = Tokenizer(folder, end_of_text)
         self._pool: ProcessPoolExecutor | None = None
         if processes > 1:
             context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other libraries' threads
-            self._pool = ProcessPoolExecutor(processes, context, _start, (folder, end_of_text))
+            self._pool = ProcessPoolExecutor(processes, context, _load_tokenizer, (folder, end_of_text))
             for _ in range(processes):
                 self._pool.submit(int)  # they start while this process opens the first source
 
-    def __enter__(self) -> Tokeniser:
+    def __enter__(self) -> ParallelTokenizer:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def documents(self, batches: Iterable[Batch], bounds: Callable[[Batch], Sequence[int]]) -> Iterator[tuple[Batch, Documents]]:
-        """Yield each batch with its documents: no characters means that there is no text, no tokens that they were not wanted.
-
-        Args:
-            bounds: function from a batch to the largest key of each of its texts that is still wanted.
+    def tokenise(self, batches: Iterable[TextBatch]) -> Iterator[TokenisedBatch]:
+        """Yield the batches of one source with their tokens. Up to `QUEUED` batches per process are read ahead.
 
         Raises:
-            PcftError: the vocabulary lacks a byte that a text needs.
+            PcftError: the vocabulary lacks a byte of a text.
         """
-        waiting: deque[tuple[Batch, Future[Documents | _Missing] | Documents | _Missing]] = deque()
-        for batch in batches:
-            task = _Task(batch.texts, bounds(batch), self.seed, self.encoding.fast is not None)
-            waiting.append((batch, self._pool.submit(_work_in_pool, task) if self._pool else _work(task, self.encoding)))
-            if len(waiting) >= (WAITING * self.processes if self._pool else 1):
-                yield _finished(*waiting.popleft())
-        while waiting:
-            yield _finished(*waiting.popleft())
+        queue: deque[tuple[TextBatch, Future[_Result] | _Result]] = deque()
+        for batch in self._compare_tokenizers(batches):
+            task = _Task(batch.texts, batch.limits, self.seed, self.tokenizer.tiktoken is not None)
+            queue.append((batch, self._pool.submit(_tokenise_in_pool, task) if self._pool else _tokenise(task, self.tokenizer)))
+            if len(queue) >= (QUEUED * self.processes if self._pool else 1):
+                yield _finished(*queue.popleft())
+        while queue:
+            yield _finished(*queue.popleft())
+
+    def _compare_tokenizers(self, batches: Iterable[TextBatch]) -> Iterator[TextBatch]:
+        """Yield all batches, after the two tokenizers have been compared on the first documents."""
+        batches = iter(batches)
+        head: list[TextBatch] = []
+        texts: list[str] = []
+        while len(texts) < COMPARED and (batch := next(batches, None)) is not None:
+            head.append(batch)
+            texts += [clean(text[:COMPARED_CHARACTERS]) for text in batch.texts[:COMPARED]]
+        self.tokenizer.compare(texts[:COMPARED])
+        yield from itertools.chain(head, batches)
 
 
 @dataclass(frozen=True)
 class _Task:
     texts: list[str]
-    bounds: Sequence[int]
+    limits: Sequence[int] | None
     seed: int
-    fast: bool
+    use_tiktoken: bool
 
 
 @dataclass(frozen=True)
-class _Missing:
-    number: int  # of a text
+class _MissingByte:
+    row: int  # of the text that holds it
     byte: int  # that the vocabulary lacks
 
 
-def _finished(batch: Batch, result: Future[Documents | _Missing] | Documents | _Missing) -> tuple[Batch, Documents]:
-    done = result.result() if isinstance(result, Future) else result
-    if isinstance(done, _Missing):
+_Result = Documents | _MissingByte
+
+
+def _finished(batch: TextBatch, result: Future[_Result] | _Result) -> TokenisedBatch:
+    found = result.result() if isinstance(result, Future) else result
+    if isinstance(found, _MissingByte):
         raise PcftError(
-            f"{batch.places[done.number]}: the tokenizer's vocabulary lacks byte 0x{done.byte:02X}, which this document holds; "
+            f"{batch.places[found.row]}: the tokenizer's vocabulary lacks byte 0x{found.byte:02X}, which this document holds; "
             "remove it from the text"
         )
-    return batch, done
+    return TokenisedBatch(batch, found)
 
 
-def _work(task: _Task, encoding: Encoding) -> Documents | _Missing:
+def _tokenise(task: _Task, tokenizer: Tokenizer) -> _Result:
     texts = [clean(text) for text in task.texts]
-    if encoding.lacks("".join(texts)) is not None:
-        return next(_Missing(i, byte) for i, text in enumerate(texts) if (byte := encoding.lacks(text)) is not None)
+    if tokenizer.missing_byte("".join(texts)) is not None:
+        return next(_MissingByte(row, byte) for row, text in enumerate(texts) if (byte := tokenizer.missing_byte(text)) is not None)
     named = names(texts)
     key_of = seeding.derivation(task.seed, "order")
     keys = [key_of(f"{name:016x}") for name in named.tolist()]
-    wanted = [i for i, (text, key, bound) in enumerate(zip(texts, keys, task.bounds, strict=True)) if text and key <= bound]
-    tokens, found = encoding.documents([texts[i] for i in wanted], fast=task.fast)
+    limits = keys if task.limits is None else task.limits
+    needed = [row for row, (text, key, limit) in enumerate(zip(texts, keys, limits, strict=True)) if text and key <= limit]
+    tokens, found = tokenizer.encode_documents([texts[row] for row in needed], use_tiktoken=task.use_tiktoken)
     lengths = np.zeros(len(texts), np.int64)
-    lengths[wanted] = found
+    lengths[needed] = found
     return Documents(
         named,
         np.array(keys, np.uint64),
         np.array([len(text) for text in texts], np.int64),
         lengths,
-        tokens.astype(np.uint16) if encoding.vocabulary <= 1 << 16 else tokens,
+        tokens.astype(np.uint16) if tokenizer.vocabulary <= 1 << 16 else tokens,
     )
 
 
-_encoding: Encoding  # of a process in the pool
+_tokenizer: Tokenizer  # of a process in the pool
 
 
-def _start(folder: Path, end_of_text: str) -> None:
-    global _encoding  # noqa: PLW0603  # set once, when the process starts
-    _encoding = Encoding(folder, end_of_text)
+def _load_tokenizer(folder: Path, end_of_text: str) -> None:
+    global _tokenizer  # noqa: PLW0603  # set once, when the process starts
+    _tokenizer = Tokenizer(folder, end_of_text)
 
 
-def _work_in_pool(task: _Task) -> Documents | _Missing:
-    return _work(task, _encoding)
+def _tokenise_in_pool(task: _Task) -> _Result:
+    return _tokenise(task, _tokenizer)

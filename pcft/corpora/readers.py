@@ -1,4 +1,4 @@
-"""Files of any format as batches of texts: plain text, JSON, JSON Lines, CSV and parquet, a bounded part at a time."""
+"""Readers of files: plain text, JSON, JSON Lines, CSV and parquet as records, read a bounded part at a time."""
 
 from __future__ import annotations
 
@@ -7,54 +7,61 @@ import csv
 import itertools
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from pcft.config.corpora import Format, Source
-from pcft.corpora.documents import NOBODY, Batch
+from pcft.corpora.documents import NO_CLIENT, Record
 from pcft.errors import SHOWN, PcftError, first_line, some
 
 ENDINGS: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 ROWS = 1000  # of a table at a time
-CHARACTERS = 1 << 18  # of plain text at a time, about
 Columns = dict[str, list[Any]]  # of some rows of a table
 
 
-@dataclass
-class Chosen:
-    """What a source's `where` took and met, to explain why it took nothing."""
+class WhereFilter:
+    """The setting `where` of a source: selects records, and remembers some values of others to explain why none matched."""
 
-    taken: int = 0
-    met: dict[str, dict[str, Any]] = field(default_factory=dict)  # column -> some of its values, by how they are shown
+    def __init__(self, where: Mapping[str, tuple[Any, ...]]) -> None:
+        self.where = where
+        self._matches = 0
+        self._others: dict[str, dict[str, Any]] = {name: {} for name in where}  # field -> some of its values, by how they are shown
 
-    def rows(self, columns: dict[str, list[Any]], where: dict[str, tuple[Any, ...]]) -> Sequence[int]:
-        """Return the numbers of the rows that have the wanted values."""
+    def matching_rows(self, columns: Columns, *, as_text: bool) -> Sequence[int]:
+        """Return the numbers of the rows that have the wanted values.
+
+        Args:
+            as_text: whether the columns hold text alone, so that wanted values are compared as text.
+        """
         count = len(next(iter(columns.values())))
-        if not where:
+        if not self.where:
             return range(count)
-        deciding = [(columns[name], wanted) for name, wanted in where.items()]
+        deciding = [(columns[name], tuple(map(str, wanted)) if as_text else wanted) for name, wanted in self.where.items()]
         rows = [row for row in range(count) if all(column[row] in wanted for column, wanted in deciding)]
-        self.taken += len(rows)
-        for name in where:
-            values = self.met.setdefault(name, {})
+        self._matches += len(rows)
+        for name, values in self._others.items():
             if not rows and len(values) <= SHOWN:
                 values.update({repr(value): value for value in columns[name]})
         return rows
 
-    def check(self, source: Source) -> None:
-        """Raise PcftError if records were met and none was taken."""
-        if any(self.met.values()) and not self.taken:
-            wanted = " and ".join(f"{name} = {' or '.join(map(repr, values))}" for name, values in source.where.items())
-            there = "; ".join(f"{name} is {some(values[key] for key in sorted(values))}" for name, values in self.met.items())
-            raise PcftError(f"no record has {wanted}; {there}")
+    def require_match(self) -> None:
+        """Raise PcftError if there were records and none matched."""
+        if any(self._others.values()) and not self._matches:
+            wanted = " and ".join(f"{name} = {' or '.join(map(repr, values))}" for name, values in self.where.items())
+            found = "; ".join(f"{name} is {some(values[key] for key in sorted(values))}" for name, values in self._others.items())
+            raise PcftError(f"no record has {wanted}; {found}")
 
 
-def read(source: Source, file: Path, name: str, chosen: Chosen) -> Iterator[Batch]:
-    """Yield the texts of one file, called `name` in errors.
+def read_file(source: Source, file: Path, name: str, where: WhereFilter) -> Iterator[Record]:
+    """Yield the documents of one file.
+
+    Args:
+        source: says what the file is; its own files do not matter.
+        name: of the file in error messages.
+        where: selects records.
 
     Raises:
         PcftError: the file is not what the format says, is in another encoding, or lacks a field.
@@ -62,31 +69,39 @@ def read(source: Source, file: Path, name: str, chosen: Chosen) -> Iterator[Batc
     kind = source.format or ENDINGS.get(Path(name).suffix.lower(), "text")
     if kind == "text" and (source.where or source.client):
         raise PcftError(f"{name}: is plain text, which has no fields for where or client; name another format, or leave these out")
-    where, encoding = source.where, "utf-8"
-    if kind != "parquet":
-        encoding = encoding_of(file, source.encoding, name)
+    encoding = "utf-8" if kind == "parquet" else encoding_of(file, source.encoding, name)
     if kind == "text":
-        yield from _texts(source, file, name, encoding)
+        yield from _plain_text(source, file, name, encoding)
         return
-    if kind == "csv":  # holds nothing but text
-        where = {column: tuple(map(str, values)) for column, values in where.items()}
-    parts: dict[str, Callable[[], Iterator[Columns]]] = {
-        "json": lambda: _json(file, name, encoding, _wanted(source)),
-        "jsonl": lambda: _lines_of_json(file, name, encoding, _wanted(source)),
-        "csv": lambda: _csv(file, name, encoding, _wanted(source)),
-        "parquet": lambda: _parquet(file, name, _wanted(source)),
+    fields = list(dict.fromkeys([source.text, *source.where, *([source.client] if source.client else [])]))
+    tables: dict[str, Callable[[], Iterator[Columns]]] = {
+        "json": lambda: _json(file, name, encoding, fields),
+        "jsonl": lambda: _json_lines(file, name, encoding, fields),
+        "csv": lambda: _csv(file, name, encoding, fields),
+        "parquet": lambda: _parquet(file, name, fields),
     }
     number = 1
-    for columns in parts[kind]():
-        yield from _batches(source, columns, chosen.rows(columns, where), name, number)
+    for columns in tables[kind]():
+        for row in where.matching_rows(columns, as_text=kind == "csv"):
+            yield _record(source, columns, row, f"{name}, record {number + row}")
         number += len(columns[source.text])
+
+
+def _record(source: Source, columns: Columns, row: int, place: str) -> Record:
+    text = columns[source.text][row]
+    if text is not None and not isinstance(text, str):
+        raise PcftError(f"{place}: the field '{source.text}' is not text but {type(text).__name__}")
+    if not source.client:
+        return Record(text or "", place)
+    client = columns[source.client][row]
+    return Record(text or "", place, NO_CLIENT if client is None else str(client))
 
 
 def encoding_of(file: Path, encodings: Iterable[str], name: str) -> str:
     """Return the first of `encodings` in which the whole file can be read.
 
     Raises:
-        PcftError: there is none; the message says which byte the first one stumbles over.
+        PcftError: there is none; the message says at which byte each of them fails.
     """
     wrong = []
     for encoding in encodings:
@@ -113,24 +128,13 @@ def _undecodable(file: Path, encoding: str) -> int | None:
             before += len(part)
 
 
-def _texts(source: Source, file: Path, name: str, encoding: str) -> Iterator[Batch]:
+def _plain_text(source: Source, file: Path, name: str, encoding: str) -> Iterator[Record]:
     if source.document == "file":
-        yield Batch([file.read_bytes().decode(encoding)], [name])
+        yield Record(file.read_bytes().decode(encoding), name)
         return
-    batch, size = Batch([], []), 0
     with file.open(encoding=encoding) as lines:
-        for number, text in _lines(lines) if source.document == "line" else _paragraphs(lines):
-            batch.texts.append(text)
-            batch.places.append(f"{name}, line {number}")
-            size += len(text)
-            if size >= CHARACTERS:
-                yield batch
-                batch, size = Batch([], []), 0
-    yield batch
-
-
-def _lines(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
-    yield from enumerate(lines, 1)
+        for number, text in enumerate(lines, 1) if source.document == "line" else _paragraphs(lines):
+            yield Record(text, f"{name}, line {number}")
 
 
 def _paragraphs(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
@@ -149,26 +153,21 @@ def _paragraphs(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
         yield start, "".join(paragraph)
 
 
-def _wanted(source: Source) -> list[str]:
-    return list(dict.fromkeys([source.text, *source.where, *([source.client] if source.client else [])]))
-
-
-def _json(file: Path, name: str, encoding: str, wanted: list[str]) -> Iterator[Columns]:
+def _json(file: Path, name: str, encoding: str, fields: list[str]) -> Iterator[Columns]:
     value = _parsed(file.read_bytes().decode(encoding), name)
     if not isinstance(value, (dict, list)):
         raise PcftError(f"{name}: must hold an object or a list of records")
-    yield _columns(list(value.values()) if isinstance(value, dict) else value, wanted, name, 1)
+    yield _columns(list(value.values()) if isinstance(value, dict) else value, fields, name, 1)
 
 
-def _lines_of_json(file: Path, name: str, encoding: str, wanted: list[str]) -> Iterator[Columns]:
+def _json_lines(file: Path, name: str, encoding: str, fields: list[str]) -> Iterator[Columns]:
     with file.open(encoding=encoding) as lines:
         number = 1
-        while some_lines := list(itertools.islice(lines, ROWS)):
-            texts = [(i, line) for i, line in enumerate(some_lines, number) if line.strip()]
-            records = [_parsed(line, f"{name}, record {i}") for i, line in texts]
+        while part := list(itertools.islice(lines, ROWS)):
+            records = [_parsed(line, f"{name}, record {i}") for i, line in enumerate(part, number) if line.strip()]
             if records:
-                yield _columns(records, wanted, name, number)
-            number += len(some_lines)
+                yield _columns(records, fields, name, number)
+            number += len(part)
 
 
 def _parsed(text: str, place: str) -> Any:
@@ -180,47 +179,53 @@ def _parsed(text: str, place: str) -> Any:
         raise PcftError(f"{place}: not a table of records ({first_line(error)})") from None
 
 
-def _csv(file: Path, name: str, encoding: str, wanted: list[str]) -> Iterator[Columns]:
-    """Yield a CSV file's rows, every field as the text that it is."""
+def _columns(records: list[Any], fields: list[str], name: str, number: int) -> Columns:
+    for row, record in enumerate(records):
+        _require(record if isinstance(record, dict) else [], fields, f"{name}, record {number + row}")
+    return {field: [record[field] for record in records] for field in fields}
+
+
+def _csv(file: Path, name: str, encoding: str, fields: list[str]) -> Iterator[Columns]:
+    """Yield a CSV file's rows; every field is text."""
     with file.open(encoding=encoding, newline="") as lines:
         try:
             header = next(csv.reader(lines), [])
         except csv.Error as error:
             raise PcftError(f"{name}: not csv ({error})") from None
-    _require(header, wanted, name)
-    datasets = _library()
-    texts = datasets.Features(dict.fromkeys(header, datasets.Value("string")))
-    yield from _streamed("csv", file, name, wanted, encoding=encoding, features=texts, na_filter=False)
+    _require(header, fields, name)
+    datasets = _import_datasets()
+    text_columns = datasets.Features(dict.fromkeys(header, datasets.Value("string")))
+    yield from _stream("csv", file, name, fields, encoding=encoding, features=text_columns, na_filter=False)
 
 
-def _parquet(file: Path, name: str, wanted: list[str]) -> Iterator[Columns]:
+def _parquet(file: Path, name: str, fields: list[str]) -> Iterator[Columns]:
     import pyarrow.parquet as pq
 
     try:
-        about = pq.read_metadata(file)
-        there = about.schema.to_arrow_schema().names
+        metadata = pq.read_metadata(file)
+        columns = metadata.schema.to_arrow_schema().names
     except (OSError, ValueError, pa.ArrowException) as error:
         raise PcftError(f"{name}: not parquet ({first_line(error)})") from None
-    _require(there, wanted, name)
-    if about.num_rows:
-        yield from _streamed("parquet", file, name, wanted, columns=wanted)
+    _require(columns, fields, name)
+    if metadata.num_rows:
+        yield from _stream("parquet", file, name, fields, columns=fields)
 
 
-def _streamed(kind: str, file: Path, name: str, wanted: list[str], **options: Any) -> Iterator[Columns]:
+def _stream(kind: str, file: Path, name: str, fields: list[str], **options: Any) -> Iterator[Columns]:
     """Yield the wanted columns of a table, some rows at a time, through `datasets`."""
-    datasets = _library()
+    datasets = _import_datasets()
     try:
         stream = datasets.load_dataset(kind, data_files=[str(file.absolute())], split="train", streaming=True, **options)
         for table in stream.with_format("arrow").iter(batch_size=ROWS):
-            yield {column: table[column].to_pylist() for column in wanted}
+            yield {field: table[field].to_pylist() for field in fields}
     except datasets.exceptions.DatasetGenerationError as error:
         raise PcftError(f"{name}: not {kind} ({first_line(error.__cause__ or error)})") from None
     except (ValueError, KeyError, TypeError, OSError, pa.ArrowException) as error:
         raise PcftError(f"{name}: not {kind} ({first_line(error)})") from None
 
 
-def _library() -> Any:
-    """Import `datasets` without torch, which it would otherwise load, for seconds, to no use here."""
+def _import_datasets() -> Any:
+    """Import `datasets` without torch, which it would load as well: that takes seconds, and nothing here needs it."""
     before = os.environ.get("USE_TORCH")
     os.environ["USE_TORCH"] = "0"
     try:
@@ -233,36 +238,7 @@ def _library() -> Any:
     return datasets
 
 
-def _columns(records: list[Any], wanted: list[str], name: str, number: int) -> Columns:
-    for row, record in enumerate(records):
-        _require(record if isinstance(record, dict) else [], wanted, f"{name}, record {number + row}")
-    return {column: [record[column] for record in records] for column in wanted}
-
-
-def _require(there: Collection[str], wanted: list[str], place: str) -> None:
-    for name in wanted:
-        if name not in there:
-            raise PcftError(f"{place}: has no field '{name}'; it has {some(there)}")
-
-
-def _batches(source: Source, columns: Columns, rows: Sequence[int], name: str, number: int) -> Iterator[Batch]:
-    """Yield the texts of the chosen rows, not many characters at a time."""
-    batch, size = Batch([], []), 0
-    for row in rows:
-        place = f"{name}, record {number + row}"
-        batch.texts.append(_text(columns[source.text][row], source.text, place))
-        batch.places.append(place)
-        if source.client:
-            client = columns[source.client][row]
-            batch.clients.append(NOBODY if client is None else str(client))
-        size += len(batch.texts[-1])
-        if size >= CHARACTERS:
-            yield batch
-            batch, size = Batch([], []), 0
-    yield batch
-
-
-def _text(value: Any, name: str, place: str) -> str:
-    if value is not None and not isinstance(value, str):
-        raise PcftError(f"{place}: the field '{name}' is not text but {type(value).__name__}")
-    return value or ""
+def _require(present: Collection[str], fields: list[str], place: str) -> None:
+    for name in fields:
+        if name not in present:
+            raise PcftError(f"{place}: has no field '{name}'; it has {some(present)}")

@@ -1,4 +1,4 @@
-"""Parquet shards of tokens: one row a document, tokenizer and vocabulary in the file's metadata."""
+"""Shards: parquet files of tokens with one row per document; tokenizer and vocabulary are in the file's metadata."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pcft.corpora.documents import Documents
 
 
 def write(documents: Documents, categories: Sequence[str], path: Path, *, tokenizer: str, vocabulary: int, end_of_text: int) -> None:
-    """Write a shard, whole or not at all; the same documents and their categories give the same bytes."""
+    """Write a shard, whole or not at all; equal documents and categories give equal bytes."""
     kind = pa.uint16() if vocabulary <= 1 << 16 else pa.uint32()
     schema = pa.schema(
         [("document", pa.string()), ("category", pa.string()), ("tokens", pa.list_(kind))],

@@ -1,4 +1,7 @@
-"""Text to tokens: `tiktoken` where it gives the same tokens as the model's own tokenizer, which it mostly does faster."""
+"""A model's tokenizer: tokens come from `tiktoken` where it can express the tokenizer, otherwise from `tokenizers`.
+
+Both give the same tokens. `tiktoken` is 3.6 to 6.4 times as fast (docs/corpora.md, benchmarks/corpora.py), which is why there are two.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,14 @@ GPT2_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|
 DIGITS_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++|\p{N}| ?[^\s\p{L}\p{N}]++|\s++(?=\p{N})|\s++$|\s+(?!\S)|\s"""
 
 
-class Encoding:
+class Tokenizer:
     """A model's tokenizer.
 
     Attributes:
         vocabulary: one more than the largest token id.
         end_of_text: id of the token that ends a document.
-        fast: the same tokenizer as a `tiktoken.Encoding`, or None where that is not possible.
+        backend: the tokenizer as `tokenizers` loads it.
+        tiktoken: the same tokenizer as a `tiktoken.Encoding`, or None where that is not possible.
     """
 
     def __init__(self, folder: Path, end_of_text: str) -> None:
@@ -36,93 +40,99 @@ class Encoding:
         path = folder / "tokenizer.json"
         manifests.verify(folder, only=(path.name,), required=False)
         try:
-            self.own = tokenizers.Tokenizer.from_file(str(path))
+            self.backend = tokenizers.Tokenizer.from_file(str(path))
             description = json.loads(path.read_text(encoding="utf-8"))
         except Exception as error:  # the library raises bare Exception
             raise PcftError(f"{path}: not a tokenizer ({error})") from None
-        self.own.encode_special_tokens = True  # "<|endoftext|>" within a text is text
-        self.own.no_truncation()
-        self.own.no_padding()
-        self.vocabulary: int = max(self.own.get_vocab().values()) + 1  # ids may have holes
-        found = self.own.token_to_id(end_of_text)
+        self.backend.encode_special_tokens = True  # "<|endoftext|>" within a text is text
+        self.backend.no_truncation()
+        self.backend.no_padding()
+        self.vocabulary: int = max(self.backend.get_vocab().values()) + 1  # ids may have gaps
+        found = self.backend.token_to_id(end_of_text)
         if found is None:
             raise PcftError(f"{path}: has no token '{end_of_text}'; set the model's end_of_text to one that it has")
         self.end_of_text: int = found
-        self._end = end_of_text
-        self.fast = _as_tiktoken(description)
-        self._missing = _missing_bytes(description)
+        self._end_of_text_name = end_of_text
+        self.tiktoken = _as_tiktoken(description)
+        self._missing_bytes = _missing_bytes(description)
 
-    def agree(self, texts: Sequence[str]) -> bool:
-        """Compare both tokenizers on `texts`; where they differ, go on with the model's own."""
-        complete = [text for text in texts if self.lacks(text) is None]  # tiktoken panics at the others
-        if self.fast is not None and any(not np.array_equal(self.encode(t, fast=True), self.encode(t, fast=False)) for t in complete):
-            self.fast = None
-        return self.fast is not None
+    @property
+    def library(self) -> str:
+        """The library that tokenises."""
+        return "tokenizers" if self.tiktoken is None else "tiktoken"
 
-    def lacks(self, text: str) -> int | None:
-        """Return the first byte of `text` (no lone surrogates) that the vocabulary cannot express, if any; then it cannot be encoded."""
-        if not self._missing:
+    def compare(self, texts: Sequence[str]) -> None:
+        """Compare the tokens of both libraries on `texts`; where they differ, use `tokenizers` from then on."""
+        complete = [text for text in texts if self.missing_byte(text) is None]  # tiktoken panics at the others
+        both = ((self.encode(text, use_tiktoken=True), self.encode(text, use_tiktoken=False)) for text in complete)
+        if self.tiktoken is not None and not all(np.array_equal(a, b) for a, b in both):
+            self.tiktoken = None
+
+    def missing_byte(self, text: str) -> int | None:
+        """Return the first byte of `text` (without lone surrogates) that the vocabulary lacks, if any; then it cannot be encoded."""
+        if not self._missing_bytes:
             return None
         raw = text.encode()
-        if len(raw.translate(None, self._missing)) == len(raw):
+        if len(raw.translate(None, self._missing_bytes)) == len(raw):
             return None
-        return next(byte for byte in raw if byte in self._missing)
+        return next(byte for byte in raw if byte in self._missing_bytes)
 
-    def encode(self, text: str, *, fast: bool | None = None) -> np.ndarray:
+    def encode(self, text: str, *, use_tiktoken: bool = True) -> np.ndarray:
         """Return the tokens of `text` without special ones, uint32.
 
         Args:
-            fast: whether to use `tiktoken`; None means where it can be.
+            use_tiktoken: where that is possible.
         """
-        if self.fast is not None and fast is not False:
+        if use_tiktoken and self.tiktoken is not None:
             try:
-                return np.asarray(self.fast.encode_to_numpy(text, disallowed_special=()))
+                return np.asarray(self.tiktoken.encode_to_numpy(text, disallowed_special=()))
             except ValueError:  # its pattern gives up on a million spaces in a row
                 pass
-        return np.array(self.own.encode(text, add_special_tokens=False).ids, np.uint32)
+        return np.array(self.backend.encode(text, add_special_tokens=False).ids, np.uint32)
 
-    def documents(self, texts: Sequence[str], *, fast: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return the tokens of all texts one after the other, each ended by the token for that, uint32, and how many each has, int64 [n].
+    def encode_documents(self, texts: Sequence[str], *, use_tiktoken: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Return the tokens of all texts, each followed by the end-of-text token, uint32, and the number of tokens of each, int64 [n].
 
         Args:
-            fast: whether to use `tiktoken` where it can be.
+            use_tiktoken: where that is possible.
         """
-        if fast and texts and self.fast is not None and self._end in self.fast.special_tokens_set:
-            joined = self._end.join([*texts, ""])  # one call for all of them
-            if joined.split(self._end) == [*texts, ""]:  # none of them says the end's name
+        end = self._end_of_text_name
+        if use_tiktoken and texts and self.tiktoken is not None and end in self.tiktoken.special_tokens_set:
+            joined = end.join([*texts, ""])  # one call for all of them
+            if joined.split(end) == [*texts, ""]:  # no text contains the name of the end-of-text token
                 try:
-                    tokens = self.fast.encode_to_numpy(joined, allowed_special={self._end}, disallowed_special=())
+                    tokens = self.tiktoken.encode_to_numpy(joined, allowed_special={end}, disallowed_special=())
                     return tokens, np.diff(np.flatnonzero(tokens == self.end_of_text), prepend=-1)
                 except ValueError:  # as in encode
                     pass
-        each = [np.append(self.encode(text, fast=fast), np.uint32(self.end_of_text)) for text in texts]
+        each = [np.append(self.encode(text, use_tiktoken=use_tiktoken), np.uint32(self.end_of_text)) for text in texts]
         return np.concatenate([np.zeros(0, np.uint32), *each]), np.array([len(one) for one in each], np.int64)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of `tokens`."""
-        return self.own.decode(list(tokens), skip_special_tokens=False)
+        return self.backend.decode(list(tokens), skip_special_tokens=False)
 
 
-def _byte_of() -> dict[str, int]:
+def _character_bytes() -> dict[str, int]:
     """Return the byte that each character of a byte-level vocabulary stands for (GPT-2's alphabet)."""
     plain = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [b for b in range(256) if b not in plain]
     return {chr(b): b for b in plain} | {chr(256 + i): b for i, b in enumerate(others)}
 
 
-BYTE_OF = _byte_of()
+CHARACTER_BYTES = _character_bytes()
 
 
 def _missing_bytes(description: dict[str, Any]) -> bytes:
     """Return the bytes that a byte-level vocabulary cannot express; none for other kinds."""
-    byte_level = any(step.get("type") == "ByteLevel" for step in _steps(description))
+    byte_level = any(step.get("type") == "ByteLevel" for step in _splitting_steps(description))
     if description["model"]["type"] != "BPE" or description["model"].get("byte_fallback") or not byte_level:
         return b""
     vocabulary = description["model"]["vocab"]
-    return bytes(byte for character, byte in BYTE_OF.items() if character not in vocabulary)
+    return bytes(byte for character, byte in CHARACTER_BYTES.items() if character not in vocabulary)
 
 
-def _steps(description: dict[str, Any]) -> list[dict[str, Any]]:
+def _splitting_steps(description: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the steps that split a text before it is encoded."""
     steps = description.get("pre_tokenizer") or {}
     found: list[dict[str, Any]] = steps.get("pretokenizers", [steps])
@@ -130,8 +140,8 @@ def _steps(description: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _pattern(description: dict[str, Any]) -> str | None:
-    """Return the splitting pattern of a byte-level BPE tokenizer, or None where it is another kind or has an unknown one."""
-    steps = _steps(description)
+    """Return the splitting pattern of a byte-level BPE tokenizer, or None where it is another kind or the pattern is not known."""
+    steps = _splitting_steps(description)
     kinds = [step.get("type") for step in steps]
     if (
         description["model"]["type"] != "BPE"
@@ -149,7 +159,7 @@ def _pattern(description: dict[str, Any]) -> str | None:
 
 
 def _as_tiktoken(description: dict[str, Any]) -> tiktoken.Encoding | None:
-    """Return the tokenizer as tiktoken's, if it is byte-level BPE whose merges come in the order of their ids."""
+    """Return the tokenizer for `tiktoken`, if it is byte-level BPE whose merges are in the order of their ids."""
     pattern, added = _pattern(description), description.get("added_tokens", [])
     if pattern is None or not all(token["special"] for token in added):
         return None
@@ -160,6 +170,8 @@ def _as_tiktoken(description: dict[str, Any]) -> tiktoken.Encoding | None:
         return None
     special = {token["content"]: token["id"] for token in added}
     ranks = {
-        bytes(BYTE_OF[c] for c in token): i for token, i in vocabulary.items() if token not in special and set(token) <= BYTE_OF.keys()
+        bytes(CHARACTER_BYTES[c] for c in token): i
+        for token, i in vocabulary.items()
+        if token not in special and set(token) <= CHARACTER_BYTES.keys()
     }
-    return tiktoken.Encoding("own", pat_str=pattern, mergeable_ranks=ranks, special_tokens=special)
+    return tiktoken.Encoding("model", pat_str=pattern, mergeable_ranks=ranks, special_tokens=special)

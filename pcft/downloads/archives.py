@@ -1,4 +1,4 @@
-"""Zip files, and wheels as what they are: zip files with a known checksum."""
+"""Zip archives, wheels among them: the members that globs select, unpacked one at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pcft.errors import FULL, PcftError, first_line
 
 
 def members(archive: Path, patterns: Sequence[str]) -> Generator[tuple[str, Path], None, None]:
-    """Yield name and unpacked file of the members that globs select; each file lasts until the next one is asked for.
+    """Yield name and unpacked file of each member that globs select; a file exists until the next one is asked for.
 
     Raises:
         PcftError: the file is no zip file, or no member is selected.
@@ -35,7 +35,7 @@ def members(archive: Path, patterns: Sequence[str]) -> Generator[tuple[str, Path
         if isinstance(error, OSError) and error.errno in FULL:
             raise
         raise PcftError(f"{archive}: cannot be read ({first_line(error)})") from None
-    except (RuntimeError, NotImplementedError) as error:  # a password, a method of compression
-        raise PcftError(f"{archive}: cannot be unpacked ({error}); pack it anew, plainly") from None
+    except (RuntimeError, NotImplementedError) as error:  # a password, or a method of compression that is not supported
+        raise PcftError(f"{archive}: cannot be unpacked ({error}); pack it again, without a password and by a common method") from None
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise PcftError(f"{archive}: is damaged ({error}); remove it, so that it is fetched again, or get it anew") from None
+        raise PcftError(f"{archive}: is damaged ({error}); remove it, so that it is downloaded again, or replace it") from None

@@ -1,4 +1,4 @@
-"""What a fetched repository looks like on disk: its files in a folder, and a manifest with their checksums beside it."""
+"""Verification of downloads by checksum: wheels against the configuration, repositories against the manifest in their folder."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from pcft.config.downloads import Repository, Wheel
 from pcft.errors import PcftError
 
 
-def describe(repository: Repository, folder: Path) -> None:
-    """Write the manifest of what lies in `folder`/files."""
+def write_manifest(repository: Repository, folder: Path) -> None:
+    """Write the manifest of the files of a repository, which are in `folder`/files."""
     names = [path.relative_to(folder).as_posix() for path in (folder / FETCHED).rglob("*") if path.is_file()]
     about = {name: getattr(repository, name) for name in ("repository", "kind", "revision", "licence")}
     manifests.write(folder, names, **about)
 
 
-def verified(folder: Path) -> Path:
-    """Return the folder with the files, after comparing each with the manifest.
+def verified_files(folder: Path) -> Path:
+    """Return the folder with the files of a repository, after comparing each with the manifest in `folder`.
 
     Raises:
-        PcftError: a file is missing or is not the one that was fetched.
+        PcftError: a file is missing or has another checksum.
     """
     manifests.verify(folder)
     return folder / FETCHED
 
 
-def verify(wheel: Wheel, path: Path, *, label: str) -> None:
-    """Raise PcftError if the file at `path` is not the declared wheel."""
+def verify_wheel(wheel: Wheel, path: Path, *, label: str) -> None:
+    """Raise PcftError if the file at `path` is not the declared wheel; the message calls it `label`."""
     found = sha256_of(path)
     if found != wheel.sha256:
         raise PcftError(

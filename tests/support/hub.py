@@ -1,8 +1,9 @@
-"""A server on this machine that speaks enough of the hub's protocol for its real client, with the hub's faults on demand."""
+"""A server on this machine with enough of the hub's protocol for its real client, and the hub's faults on demand."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import threading
 import time
@@ -11,17 +12,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+REVISION = "a" * 40
+
 
 @dataclass
 class Hub:
     """Repositories by (kind, name, revision): kind is datasets or models, content is file name -> bytes.
 
     Attributes:
-        requests: what was asked for: (method, path, range).
-        drop: number of downloads that are still to be cut off half-way.
-        fail: number of downloads that are still to be answered with status 500.
-        lie: number of downloads that are still to have a wrong byte.
-        stall: seconds for which downloads say nothing.
+        requests: method, path and range of each.
+        drop: number of next downloads that are cut off half-way.
+        fail: number of next downloads that are answered with status 500.
+        lie: number of next downloads that have a wrong byte.
+        stall: seconds before a download begins.
     """
 
     repositories: dict[tuple[str, str, str], dict[str, bytes]] = field(default_factory=dict)
@@ -32,7 +39,7 @@ class Hub:
     stall: float = 0.0
 
     def start(self) -> str:
-        """Serve on a free port; return the address."""
+        """Start the server on a free port; return its address."""
         handler = type("Handler", (_Handler,), {"hub": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -49,6 +56,13 @@ class Hub:
             if method == "GET" and "/resolve/" in path:
                 total += int(asked.split("-")[1]) - int(asked.split("=")[1].split("-")[0]) + 1 if asked else 10**9
         return total
+
+
+def parquet(frame: pd.DataFrame, group: int) -> bytes:
+    """Return a parquet file with row groups of `group` rows."""
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pandas(frame), buffer, row_group_size=group, compression="none")
+    return buffer.getvalue()
 
 
 def blob_name(content: bytes) -> str:

@@ -15,10 +15,9 @@ import yaml
 
 from pcft.artifacts.files import sha256_of
 from pcft.artifacts.paths import MODEL_FILES
-from tests.support.hub import Hub
+from tests.support.hub import REVISION, Hub, parquet
 from tests.support.tiny import TINY, sentences
 from tests.support.workspace import ROOT, Workspace
-from tests.unit.downloads.test_hub import REVISION, parquet
 
 PAPER = yaml.safe_load((ROOT / "config/paper.yaml").read_text())
 SMALL = {"train": 400, "validation": 60, "test": 60, "reference": 60}

@@ -27,7 +27,7 @@ from pcft.config.experiments import Adapters as Adaptation
 from pcft.config.experiments import Training
 from pcft.config.strategies import Strategy
 from pcft.config.validation.parsing import Problems, read
-from pcft.corpora.parallel_tokenisation import Tokeniser
+from pcft.corpora.parallel_tokenisation import ParallelTokenizer
 from pcft.errors import PcftError
 from pcft.models import backbone, peft_files
 from pcft.runtime.malloc import keep_freed_memory
@@ -88,7 +88,7 @@ def join(folder: Path, files: Sequence[Path], source: Source, output: Path, how:
     keep_freed_memory()
     exported = _exported(folder, how, model)
     first, length = exported.peers[0], exported.training.sequence_length
-    with Tokeniser(first.base, first.end_of_text, seed=0, processes=1) as tokeniser:
+    with ParallelTokenizer(first.base, first.end_of_text, seed=0, processes=1) as tokeniser:
         text = text_split.divide(user_text.gathered(files, source, tokeniser))
     _require(text, length + 1 if how.iterations else 1)
     held = {name: grid([_tensor(part).to(device)], length) for name, part in (("validation", text.validation), ("test", text.test))}

@@ -20,7 +20,7 @@ from pcft.__main__ import main
 from pcft.adapters import evaluate
 from pcft.adapters.export import export
 from pcft.config.corpora import Source
-from pcft.corpora.tokenizer import Encoding
+from pcft.corpora.tokenizer import Tokenizer
 from pcft.models import peft_files
 from pcft.models.backbone import Backbone
 from tests.support.finished_runs import documents, edit_json
@@ -53,9 +53,9 @@ def test_own_test_text_gives_the_runs_own_numbers(run: Path, finished: Path, cli
 def test_as_text_it_gives_the_same(run: Path, finished: Path, tmp_path: Path) -> None:
     """Each of the formats that hold a document a record, in the same order."""
     shard = finished / "corpora/places/tiny/client=01/test.parquet"
-    encoding = Encoding(finished / "models/tiny", "<|endoftext|>")
-    texts = [encoding.decode(tokens[:-1]) for tokens in documents(shard)]
-    assert [encoding.encode(text).tolist() for text in texts] == [tokens[:-1] for tokens in documents(shard)]
+    tokenizer = Tokenizer(finished / "models/tiny", "<|endoftext|>")
+    texts = [tokenizer.decode(tokens[:-1]) for tokens in documents(shard)]
+    assert [tokenizer.encode(text).tolist() for text in texts] == [tokens[:-1] for tokens in documents(shard)]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     (tmp_path / "b.json").write_text(json.dumps([{"text": text} for text in texts]))
     pd.DataFrame({"text": texts}).to_csv(tmp_path / "c.csv", index=False)
@@ -74,7 +74,7 @@ def test_scores_by_hand(run: Path, finished: Path, tmp_path: Path) -> None:
     text = sentences("wood", 1, seed=7)[0]
     (tmp_path / "text.txt").write_text(text)
     found = scored(run, 0, [tmp_path / "text.txt"])
-    tokens = torch.tensor([*Encoding(finished / "models/tiny", "<|endoftext|>").encode(text).tolist(), 0])
+    tokens = torch.tensor([*Tokenizer(finished / "models/tiny", "<|endoftext|>").encode(text).tolist(), 0])
     plain = transformers.AutoModelForCausalLM.from_pretrained(finished / "models/tiny")
     for name, model in (("base model", plain), (str(run / "adapters/client=00"), None)):
         model = model or peft.PeftModel.from_pretrained(plain, run / "adapters/client=00")  # noqa: PLW2901

@@ -17,7 +17,7 @@ from pcft.__main__ import main
 from pcft.adapters import generate, loaded_adapter
 from pcft.adapters.generate import Draws
 from pcft.adapters.loaded_adapter import Portable
-from pcft.corpora.tokenizer import Encoding
+from pcft.corpora.tokenizer import Tokenizer
 from pcft.models import peft_files
 from pcft.models.backbone import Backbone
 from tests.support.tiny import CPU, attach, tiny
@@ -46,7 +46,7 @@ def test_greedy_text_is_that_of_peft(adapters: dict[str, Portable], kind: str) -
     """Token for token, all in one batch, with keys and values that are remembered."""
     found = write(adapters)["written"]
     first = adapters["a"]
-    prompt = torch.tensor([Encoding(first.base, first.end_of_text).encode(PROMPT).tolist()])
+    prompt = torch.tensor([Tokenizer(first.base, first.end_of_text).encode(PROMPT).tolist()])
     how = {"attention_mask": torch.ones_like(prompt), "max_new_tokens": 20, "do_sample": False, "eos_token_id": 0, "pad_token_id": 0}
     texts = set()
     for name in ("base model", "a", "b"):
@@ -91,7 +91,7 @@ def test_draws_have_the_softmaxs_frequencies() -> None:
 
 def test_a_text_that_ends(adapters: dict[str, Portable]) -> None:
     tokens = write(adapters)["written"]["a"]["tokens"]
-    end = Encoding(adapters["a"].base, "<|endoftext|>").own.id_to_token(tokens[3])
+    end = Tokenizer(adapters["a"].base, "<|endoftext|>").backend.id_to_token(tokens[3])
     ended = write({name: dataclasses.replace(one, end_of_text=end) for name, one in adapters.items()})["written"]["a"]
     assert ended["ended"]
     assert ended["tokens"] == tokens[: tokens.index(tokens[3])]

@@ -16,11 +16,12 @@ from pcft.artifacts.corpus_folders import read_manifest, read_tokens
 from pcft.artifacts.paths import shard_name
 from pcft.config.corpora import Source
 from pcft.corpora import build as corpus_build
-from pcft.corpora.tokenizer import Encoding
+from pcft.corpora.tokenizer import Tokenizer
 from pcft.errors import PcftError
 from pcft.workflow.jobs.corpus import CorpusJob
-from tests.support.corpus_jobs import BUDGET, END, change, corpus_job
+from tests.support.corpus_jobs import BUDGET, change, corpus_job
 from tests.support.tiny import WORDS, sentences
+from tests.support.tokenizer_files import END
 
 
 @pytest.fixture
@@ -55,10 +56,10 @@ def test_budgets_are_exact_and_documents_disjoint(job: CorpusJob, model_folders:
 
 def test_shards_hold_the_texts(job: CorpusJob, model_folders: dict[str, Path], tmp_path: Path) -> None:
     manifest = build(job, model_folders["gpt2"], tmp_path)
-    encoding = Encoding(model_folders["gpt2"], END)
+    tokenizer = Tokenizer(model_folders["gpt2"], END)
     for client, category in enumerate(WORDS):
         for document in rows(tmp_path, shard_name(client, "train")):
-            text = encoding.decode(document["tokens"][:-1])
+            text = tokenizer.decode(document["tokens"][:-1])
             assert document["category"] == category
             assert any(original.startswith(text) for original in sentences(category, 30))
     metadata = pq.read_schema(tmp_path / shard_name(0, "train")).metadata
@@ -107,7 +108,7 @@ def test_a_source_that_cannot_be_read_is_named(job: CorpusJob, texts: Path, mode
 def test_too_little_text(job: CorpusJob, model_folders: dict[str, Path], tmp_path: Path) -> None:
     greedy = change(job, tokens=dataclasses.replace(BUDGET, train=100_000))
     with pytest.raises(
-        PcftError, match=r"categories\.sea: has \d+ tokens in 30 documents without duplicates, but 3 clients need 100154 .* for no clients"
+        PcftError, match=r"categories\.sea: has \d+ tokens in 30 documents without duplicates, but 3 clients need 100154, .* for no clients"
     ):
         build(greedy, model_folders["gpt2"], tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*.parquet"))
@@ -200,7 +201,7 @@ def test_the_card(job: CorpusJob, texts: Path, model_folders: dict[str, Path], t
     }
     assert (wood["read"], wood["empty"], wood["documents"], wood["licence"]) == (31, 1, 30, "not stated")
     for name, entry in manifest["shards"].items():
-        decoded = [Encoding(model_folders["gpt2"], END).decode(row["tokens"][:-1]) for row in rows(tmp_path / "out", name)]
+        decoded = [Tokenizer(model_folders["gpt2"], END).decode(row["tokens"][:-1]) for row in rows(tmp_path / "out", name)]
         assert entry["characters"] == sum(map(len, decoded))
     divergence = np.array(manifest["divergence"])
     assert divergence.shape == (3, 3)
@@ -214,7 +215,7 @@ def test_long_documents_are_cut(job: CorpusJob, model_folders: dict[str, Path], 
     found = rows(tmp_path, shard_name(0, "train"))
     assert [len(row["tokens"]) for row in found].count(20) == 15
     assert sum(len(row["tokens"]) for row in found) == 301
-    decoded = [Encoding(model_folders["gpt2"], END).decode(row["tokens"][:-1]) for row in found]
+    decoded = [Tokenizer(model_folders["gpt2"], END).decode(row["tokens"][:-1]) for row in found]
     assert manifest["shards"][shard_name(0, "train")]["characters"] == sum(map(len, decoded))
 
 

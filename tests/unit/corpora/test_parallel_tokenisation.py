@@ -2,30 +2,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pcft import seeding
-from pcft.corpora.allocation import HIGHEST
-from pcft.corpora.documents import Batch, Documents
+from pcft.corpora.documents import Documents, TextBatch
 from pcft.corpora.normalisation import names
-from pcft.corpora.parallel_tokenisation import Tokeniser
-from pcft.corpora.tokenizer import Encoding
+from pcft.corpora.parallel_tokenisation import ParallelTokenizer
+from pcft.corpora.tokenizer import Tokenizer
 from pcft.errors import PcftError
 from tests.support.tiny import WORDS, sentences
-from tests.unit.corpora.test_tokenizer import END, lacking
+from tests.support.tokenizer_files import END, write_tokenizer_without
 
 TEXTS = [text for category in WORDS for text in sentences(category, 40)]
 
 
-def batch(texts: list[str]) -> Batch:
-    return Batch(texts, [f"file, line {i}" for i in range(len(texts))])
-
-
-def tokenise(folder: Path, batches: list[list[str]], processes: int = 1, bound: int = HIGHEST) -> list[Documents]:
-    with Tokeniser(folder, END, seed=3, processes=processes) as tokeniser:
-        found = list(tokeniser.documents(map(batch, batches), lambda b: [bound] * len(b.texts)))
-    assert [b.texts for b, _ in found] == batches
-    return [documents for _, documents in found]
+def tokenise(folder: Path, batches: list[list[str]], processes: int = 1, limit: int | None = None) -> list[Documents]:
+    """Return the documents of each batch of texts; `limit` is the largest key that is needed."""
+    texts = [
+        TextBatch(batch, [f"file, line {i}" for i in range(len(batch))], limits=None if limit is None else [limit] * len(batch))
+        for batch in batches
+    ]
+    with ParallelTokenizer(folder, END, seed=3, processes=processes) as parallel:
+        found = list(parallel.tokenise(texts))
+    assert [one.batch.texts for one in found] == batches
+    return [one.documents for one in found]
 
 
 def test_any_number_of_processes(model_folders: dict[str, Path]) -> None:
@@ -42,22 +43,32 @@ def test_documents(model_folders: dict[str, Path]) -> None:
     assert done.names[0] != done.names[3]
     assert done.keys[0] == done.keys[2] == seeding.derive(3, "order", f"{done.names[0]:016x}")
     assert done.characters.tolist() == [11, 0, 8, 4]
-    encoding = Encoding(model_folders["gpt2"], END)
-    expected = [[*encoding.encode(t).tolist(), 0] for t in ("sea  \n wave", "sea wave", "tide")]
+    tokenizer = Tokenizer(model_folders["gpt2"], END)
+    expected = [[*tokenizer.encode(t).tolist(), 0] for t in ("sea  \n wave", "sea wave", "tide")]
     assert done.tokens.tolist() == sum(expected, [])  # noqa: RUF017
     assert done.lengths.tolist() == [len(expected[0]), 0, len(expected[1]), len(expected[2])]
 
 
-def test_only_what_is_wanted_is_tokenised(model_folders: dict[str, Path]) -> None:
+def test_only_what_is_needed_is_tokenised(model_folders: dict[str, Path]) -> None:
     (every,) = tokenise(model_folders["gpt2"], [TEXTS])
-    bound = int(sorted(every.keys)[9])
-    (few,) = tokenise(model_folders["gpt2"], [TEXTS], bound=bound)
+    limit = int(sorted(every.keys)[9])
+    (few,) = tokenise(model_folders["gpt2"], [TEXTS], limit=limit)
     assert (few.lengths > 0).sum() == 10
     assert few.names.tolist() == every.names.tolist()
 
 
+def test_the_tokenizers_are_compared_first(model_folders: dict[str, Path]) -> None:
+    """Where tiktoken gives other tokens, not even the first document gets them."""
+    with ParallelTokenizer(model_folders["gpt2"], END, seed=3, processes=1) as parallel:
+        assert parallel.tokenizer.tiktoken is not None
+        parallel.tokenizer.tiktoken.encode_to_numpy = lambda _, **__: np.zeros(1, np.uint32)  # type: ignore[method-assign, assignment, misc]
+        (found,) = parallel.tokenise([TextBatch(["tram"], ["file"])])
+    assert parallel.tokenizer.library == "tokenizers"
+    assert found.documents.tokens.tolist() == [*Tokenizer(model_folders["gpt2"], END).encode("tram").tolist(), 0]
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_byte_that_the_vocabulary_lacks(tmp_path: Path, processes: int) -> None:
-    lacking(0xC3, tmp_path)
+    write_tokenizer_without(0xC3, tmp_path)
     with pytest.raises(PcftError, match=r"^file, line 1: the tokenizer's vocabulary lacks byte 0xC3, which this document holds"):
-        tokenise(tmp_path, [["plain", "é"], ["plain"]], processes, bound=-1)  # whether it is wanted or not
+        tokenise(tmp_path, [["plain", "é"], ["plain"]], processes, limit=-1)  # whether it is needed or not

@@ -10,11 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pcft.artifacts.files import sha256_of
 from pcft.config.corpora import Source
-from pcft.config.downloads import Wheel
-from pcft.corpora.sources import Origins, batches
-from pcft.downloads.verification import verify
+from pcft.corpora.sources import Downloads, read_source
 from pcft.errors import PcftError
 
 RECORDS = [
@@ -25,8 +22,8 @@ RECORDS = [
 ]
 
 
-def texts(source: Source, origins: Origins | None = None) -> list[str]:
-    return [text for batch in batches(source, origins or Origins()) for text in batch.texts]
+def texts(source: Source, downloads: Downloads | None = None) -> list[str]:
+    return [text for batch in read_source(source, downloads or Downloads()) for text in batch.texts]
 
 
 def write(folder: Path, kind: str) -> str:
@@ -53,7 +50,7 @@ def test_records(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_where_and_client(tmp_path: Path, kind: str) -> None:
     source = Source(files=(write(tmp_path, kind),), text="body", where={"n": (1, 7)}, client="who")
-    (batch,) = batches(source, Origins())
+    (batch,) = read_source(source, Downloads())
     assert batch.texts == ["first", "", "third"]
     assert batch.clients == ["ann", "ann", "bob"]
     assert [place.split("/")[-1] for place in batch.places] == [f"part.{kind}, record {i}" for i in (1, 3, 4)]
@@ -86,14 +83,14 @@ def test_plain_text(tmp_path: Path) -> None:
     assert texts(Source(files=files)) == ["first file\n", "one\ntwo\n\n \nthree"]
     assert texts(Source(files=files, document="paragraph")) == ["first file\n", "one\ntwo\n", "three"]
     assert texts(Source(files=files, document="line")) == ["first file\n", "one\n", "two\n", "\n", " \n", "three"]
-    places = [place for batch in batches(Source(files=files, document="paragraph"), Origins()) for place in batch.places]
+    places = [place for batch in read_source(Source(files=files, document="paragraph"), Downloads()) for place in batch.places]
     assert [place.split("/")[-1] for place in places] == ["a.md, line 1", "b.txt, line 1", "b.txt, line 5"]
 
 
 def test_many_small_files_make_few_batches(tmp_path: Path) -> None:
     for i in range(300):
         (tmp_path / f"{i:03d}.txt").write_text("x" * 2000)
-    sizes = [len(batch.texts) for batch in batches(Source(files=(str(tmp_path / "*"),)), Origins())]
+    sizes = [len(batch.texts) for batch in read_source(Source(files=(str(tmp_path / "*"),)), Downloads())]
     assert sum(sizes) == 300
     assert len(sizes) == 3
 
@@ -133,20 +130,20 @@ def packed(path: Path) -> Path:
 @pytest.mark.parametrize("kind", ["wheel", "zip"])
 def test_members_of_archives(tmp_path: Path, kind: str) -> None:
     path = packed(tmp_path / "w.whl")
-    origins = Origins(wheels={"w": path})
+    downloads = Downloads(wheels={"w": path})
 
     def source(*files: str) -> Source:
         return Source(files=files, wheel="w") if kind == "wheel" else Source(files=files, zip=str(path))
 
-    assert texts(source("pkg/*.txt"), origins) == ["one", "two"]
-    assert texts(source("pkg/**", "!**/two.txt"), origins) == ["three", "one"]
-    texts(source("**/evil.txt"), origins)
+    assert texts(source("pkg/*.txt"), downloads) == ["one", "two"]
+    assert texts(source("pkg/**", "!**/two.txt"), downloads) == ["three", "one"]
+    texts(source("**/evil.txt"), downloads)
     assert not list(tmp_path.parent.parent.glob("evil.txt"))
     with pytest.raises(PcftError, match=r"w\.whl: has no member that matches pkg/\*\.json"):
-        texts(source("pkg/*.json"), origins)
+        texts(source("pkg/*.json"), downloads)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(PcftError, match=r"w\.whl: is damaged"):
-        texts(source("pkg/*.txt"), origins)
+        texts(source("pkg/*.txt"), downloads)
 
 
 def test_a_damaged_member(tmp_path: Path) -> None:
@@ -161,23 +158,23 @@ def test_a_damaged_member(tmp_path: Path) -> None:
         texts(Source(files=("*.txt",), zip=str(path)))
 
 
-def test_a_fetched_repository(tmp_path: Path) -> None:
+def test_a_downloaded_repository(tmp_path: Path) -> None:
     folder = tmp_path / "files"
     (folder / "data").mkdir(parents=True)
     pd.DataFrame(RECORDS).to_parquet(folder / "data" / "train.parquet")
     (folder / "README.md").write_text("about")
-    origins = Origins(repositories={"r": folder})
-    assert texts(Source(hub="r", files=("data/*.parquet",), text="body"), origins) == ["first", "second", "", "third"]
-    assert "about" in texts(Source(hub="r", text="body"), origins)
-    with pytest.raises(PcftError, match=r"the fetched repository has no file that matches \*\.csv"):
-        texts(Source(hub="r", files=("*.csv",)), origins)
+    downloads = Downloads(repositories={"r": folder})
+    assert texts(Source(hub="r", files=("data/*.parquet",), text="body"), downloads) == ["first", "second", "", "third"]
+    assert "about" in texts(Source(hub="r", text="body"), downloads)
+    with pytest.raises(PcftError, match=r"the downloaded repository has no file that matches \*\.csv"):
+        texts(Source(hub="r", files=("*.csv",)), downloads)
 
 
 def test_the_standard_library() -> None:
     found = texts(Source(python=True, files=("json/*.py", "!json/tool.py")))
     assert any("class JSONDecoder" in text for text in found)
     assert len(found) == 4
-    names = {place for batch in batches(Source(python=True, files=("**/__init__.py",)), Origins()) for place in batch.places}
+    names = {place for batch in read_source(Source(python=True, files=("**/__init__.py",)), Downloads()) for place in batch.places}
     assert "json/__init__.py" in names
     assert not any("site-packages" in name for name in names)
 
@@ -219,20 +216,12 @@ def test_no_file(tmp_path: Path) -> None:
         texts(Source(files=(str(tmp_path / "nothing*"),)))
 
 
-def test_wrong_checksum(tmp_path: Path) -> None:
-    path = tmp_path / "w.whl"
-    path.write_bytes(b"x")
-    verify(Wheel(package="p", version="1", sha256=sha256_of(path)), path, label="w")
-    with pytest.raises(PcftError, match=r"p==1: its SHA-256 is 2d71\w+, but the configuration says 0{64}"):
-        verify(Wheel(package="p", version="1", sha256="0" * 64), path, label="p==1")
-
-
 def test_fields_of_csv_are_text(tmp_path: Path) -> None:
     """Ids, codes and words that look like something else, over more rows than are read at a time."""
     rows = [("007", "NA"), *((str(i), f"text {i}") for i in range(12_000)), ("", "null"), ("7.50", "12")]
     path = tmp_path / "a.csv"
     path.write_text("who,text\n" + "".join(f"{who},{text}\n" for who, text in rows))
-    found = list(batches(Source(files=(str(path),), client="who"), Origins()))
+    found = list(read_source(Source(files=(str(path),), client="who"), Downloads()))
     assert [text for batch in found for text in batch.texts] == [text for _, text in rows]
     assert [client for batch in found for client in batch.clients] == [who for who, _ in rows]
     assert texts(Source(files=(str(path),), where={"who": ("007",)})) == ["NA"]
@@ -272,7 +261,7 @@ def test_a_mark_of_utf8_is_no_text(tmp_path: Path, kind: str) -> None:
 def test_long_rows_make_many_batches(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pd.DataFrame({"text": ["x" * 100_000] * 60}).to_parquet(path)
-    assert max(sum(map(len, batch.texts)) for batch in batches(Source(files=(str(path),)), Origins())) < 500_000
+    assert max(sum(map(len, batch.texts)) for batch in read_source(Source(files=(str(path),)), Downloads())) < 500_000
 
 
 def test_odd_members(tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
-"""Repositories on the hub, fetched by the hub's real client from a server on this machine."""
+"""Repositories on the hub, downloaded by the hub's real client from a server on this machine."""
 
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import os
 import subprocess
@@ -16,29 +15,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pcft.config.corpora import Source
 from pcft.config.downloads import Repository
-from pcft.corpora.sources import Origins, batches
-from pcft.downloads.verification import verified
+from pcft.corpora.sources import Downloads, read_source
+from pcft.downloads.verification import verified_files
 from pcft.errors import PcftError
-from tests.support.hub import Hub
+from tests.support.hub import REVISION, Hub, parquet
 
-REVISION, OTHER = "a" * 40, "b" * 40
+OTHER = "b" * 40
 LANGUAGES = ["Java", "Rust", "Java", "Go"]
 
 
-def parquet(frame: pd.DataFrame, group: int) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pandas(frame), buffer, row_group_size=group, compression="none")
-    return buffer.getvalue()
-
-
 def code(part: int, rows: int = 400, group: int = 100) -> pd.DataFrame:
-    """Rows of which each group has one language, about two kilobytes each."""
+    """Return rows of about two kilobytes; each group has one language."""
     random = np.random.default_rng(part)
     return pd.DataFrame(
         {
@@ -68,7 +60,7 @@ def hub() -> Iterator[tuple[Hub, str]]:
 
 @pytest.fixture
 def fetch(hub: tuple[Hub, str], tmp_path: Path) -> Any:
-    """Fetch in a process of its own, because the hub's client reads its environment once."""
+    """Fetch in another process, because the hub's client reads its environment once."""
     server, address = hub
     server.requests.clear()
     server.drop = server.fail = server.lie = 0
@@ -88,8 +80,8 @@ def fetch(hub: tuple[Hub, str], tmp_path: Path) -> Any:
 
 
 def texts(folder: Path, **options: Any) -> list[str]:
-    origins = Origins(repositories={"r": verified(folder)})
-    return [text for batch in batches(Source(hub="r", **options), origins) for text in batch.texts]
+    downloads = Downloads(repositories={"r": verified_files(folder)})
+    return [text for batch in read_source(Source(hub="r", **options), downloads) for text in batch.texts]
 
 
 NEWS = Repository(repository="a/news", revision=REVISION, files=("data/*.jsonl", "!**/test*"), licence="CC0")
@@ -113,8 +105,8 @@ def test_offline_it_is_the_same(fetch: Any, tmp_path: Path) -> None:
     assert fetch(NEWS) == ""
     assert fetch(NEWS, tmp_path / "again", HF_HUB_OFFLINE="1") == ""
     assert (tmp_path / "again/manifest.json").read_text() == (tmp_path / "out/manifest.json").read_text()
-    assert nothing in fetch(newer, HF_HUB_OFFLINE="1")  # another revision in the cache does not stand in for it
-    for more in ("data/test.jsonl", "data/*.jsonl"):  # of which the cache holds a part
+    assert nothing in fetch(newer, HF_HUB_OFFLINE="1")  # another revision in the cache is no replacement
+    for more in ("data/test.jsonl", "data/*.jsonl"):  # the cache holds a part of them
         partly = Repository(repository="a/news", revision=REVISION, files=(more,))
         assert "cache of the hub has only a part of revision" in fetch(partly, HF_HUB_OFFLINE="1")
     assert "parts of files" in fetch(dataclasses.replace(NEWS, files=("*.parquet",), rows=3), HF_HUB_OFFLINE="1")
@@ -122,7 +114,7 @@ def test_offline_it_is_the_same(fetch: Any, tmp_path: Path) -> None:
 
 def test_models(fetch: Any, tmp_path: Path) -> None:
     assert fetch(Repository(repository="a/model", kind="model", revision=REVISION, files=("**",))) == ""
-    assert (verified(tmp_path / "out") / "weights.bin").read_bytes() == b"w" * 300_000
+    assert (verified_files(tmp_path / "out") / "weights.bin").read_bytes() == b"w" * 300_000
 
 
 def test_a_dropped_connection_is_tried_again(fetch: Any, hub: tuple[Hub, str], tmp_path: Path) -> None:
@@ -130,7 +122,7 @@ def test_a_dropped_connection_is_tried_again(fetch: Any, hub: tuple[Hub, str], t
     hub[0].drop = 1
     assert fetch(model) == ""
     assert hub[0].drop == 0
-    assert (verified(tmp_path / "out") / "weights.bin").read_bytes() == b"w" * 300_000
+    assert (verified_files(tmp_path / "out") / "weights.bin").read_bytes() == b"w" * 300_000
 
 
 JAVA = Repository(
@@ -140,7 +132,7 @@ JAVA = Repository(
 
 def test_columns_and_rows_by_ranges(fetch: Any, hub: tuple[Hub, str], tmp_path: Path) -> None:
     assert fetch(JAVA) == ""
-    table = pq.read_table(verified(tmp_path / "out") / "part.parquet")
+    table = pq.read_table(verified_files(tmp_path / "out") / "part.parquet")
     assert table.column_names == ["code", "language"]
     assert set(table["language"].to_pylist()) == {"Java"}
     expected = pd.concat(code(i) for i in range(3))
@@ -149,22 +141,36 @@ def test_columns_and_rows_by_ranges(fetch: Any, hub: tuple[Hub, str], tmp_path: 
     assert texts(tmp_path / "out", text="code") == table["code"].to_pylist()
 
 
-def test_other_languages_are_not_read(fetch: Any, hub: tuple[Hub, str], tmp_path: Path) -> None:
-    """Files larger than a block of the client's cache, so that what is skipped is not fetched either."""
-    big = {f"data/train-{i:05d}-of-00002.parquet": parquet(code(i, 8000, 2000), 2000) for i in range(2)}
+@pytest.mark.parametrize("telling", [True, False])
+def test_only_what_is_needed_is_downloaded(fetch: Any, hub: tuple[Hub, str], tmp_path: Path, telling: bool) -> None:
+    """Row groups larger than a block of the client's cache, whose statistics tell which languages are in them, or do not."""
+    frames = [code(i, 8000, 2000) for i in range(2)]
+    for frame in [] if telling else frames:
+        frame.loc[::2000, "language"], frame.loc[1::2000, "language"] = "A", "Z"
+    big = {f"data/train-{i:05d}-of-00002.parquet": parquet(frame, 2000) for i, frame in enumerate(frames)}
     hub[0].repositories["datasets", "a/big", REVISION] = big
     whole = sum(map(len, big.values()))
     assert whole > 30_000_000
     rust = Repository(repository="a/big", revision=REVISION, files=JAVA.files, columns=("code",), where={"language": ("Rust",)})
     assert fetch(rust) == ""
-    assert len(texts(tmp_path / "out", text="code")) == 4000
-    assert hub[0].downloaded() < 0.5 * whole  # a quarter, and what a block holds besides
+    assert len(texts(tmp_path / "out", text="code")) == (4000 if telling else 3996)
+    assert hub[0].downloaded() < 0.25 * whole + (1_500_000 if telling else 4_500_000)  # a quarter has Rust; and a block per request
+    hub[0].requests.clear()
+    assert fetch(Repository(repository="a/big", revision=REVISION, files=JAVA.files, columns=("row",)), tmp_path / "rows") == ""
+    assert hub[0].downloaded() < 0.1 * whole
+
+
+def test_an_error_of_the_server_within_a_file(fetch: Any, hub: tuple[Hub, str], tmp_path: Path) -> None:
+    hub[0].fail = 1
+    assert fetch(JAVA) == ""
+    assert hub[0].fail == 0
+    assert len(texts(tmp_path / "out", text="code")) == 600
 
 
 def test_rows_are_drawn_from_all_files(fetch: Any, tmp_path: Path) -> None:
     some = Repository(repository="a/code", revision=REVISION, files=JAVA.files, columns=("row",), rows=600)
     assert fetch(some) == ""
-    rows = pq.read_table(verified(tmp_path / "out") / "part.parquet")["row"].to_pylist()
+    rows = pq.read_table(verified_files(tmp_path / "out") / "part.parquet")["row"].to_pylist()
     assert len(rows) == 600
     assert {row // 400 for row in rows} == {0, 1, 2}
     assert fetch(some, tmp_path / "again") == ""
@@ -184,6 +190,14 @@ WRONG: list[tuple[Repository, str]] = [
         "no column 'text'; it has 'code', 'language', 'row'",
     ),
     (Repository(repository="a/code", revision=REVISION, files=JAVA.files, where={"language": ("C",)}), "no row has language = C"),
+    (
+        Repository(repository="a/code", revision=REVISION, files=JAVA.files, where={"language": ("Java", 3)}),
+        "where: 'Java', 3: not of the type of the column 'language', which is ",
+    ),
+    (
+        Repository(repository="a/code", revision=REVISION, files=JAVA.files, where={"row": (2**70,)}),
+        "not of the type of the column 'row', which is int64",
+    ),
     (Repository(repository="a/news", revision="c" * 40, files=("*.parquet",), rows=3), f"has no revision {'c' * 40}"),
     (Repository(repository="a/news", revision=REVISION, files=("data/train.jsonl",), rows=3), "not parquet"),
 ]
@@ -200,7 +214,7 @@ def test_wrong_requests_are_named(fetch: Any, tmp_path: Path, repository: Reposi
 
 @pytest.mark.slow
 def test_no_network(fetch: Any, tmp_path: Path) -> None:
-    """Nothing listens at the hub's address; the client tries for a while."""
+    """No server listens at the hub's address; the client tries for a while."""
     nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9"}
     assert "pcft: hub: dataset a/news: there is no network, and this machine's cache" in fetch(NEWS, **nowhere)
     assert fetch(NEWS) == ""
@@ -219,11 +233,11 @@ def test_a_broken_server(fetch: Any, hub: tuple[Hub, str]) -> None:
     hub[0].fail = 1000
     error = fetch(NEWS)
     hub[0].fail = 0
-    assert error.startswith("pcft: hub: dataset a/news: cannot be fetched")
+    assert error.startswith("pcft: hub: dataset a/news: cannot be downloaded")
 
 
 def test_a_lying_server(fetch: Any, hub: tuple[Hub, str], tmp_path: Path) -> None:
-    """Wrong bytes of the right length: the file in the cache is named, and once it is removed all is well."""
+    """Wrong bytes of the right length: the error names the file in the cache, and after its removal the right one is downloaded."""
     hub[0].lie = 1
     error = fetch(NEWS)
     assert error.startswith("pcft: hub: dataset a/news: data/train.jsonl is damaged; remove ")
@@ -250,10 +264,10 @@ def test_changed_files_are_refused(fetch: Any, tmp_path: Path) -> None:
     content = file.read_bytes()
     file.unlink()
     with pytest.raises(PcftError, match=r"train\.jsonl: missing; remove .*manifest\.json"):
-        verified(tmp_path / "out")
+        verified_files(tmp_path / "out")
     file.write_bytes(content + b" ")
     with pytest.raises(PcftError, match=r"train\.jsonl: its SHA-256 is not the one"):
-        verified(tmp_path / "out")
+        verified_files(tmp_path / "out")
     (tmp_path / "out/manifest.json").write_text("[]")
     with pytest.raises(PcftError, match=r"manifest\.json: no readable manifest"):
-        verified(tmp_path / "out")
+        verified_files(tmp_path / "out")

@@ -23,8 +23,8 @@ from pcft.artifacts.files import sha256_of
 from pcft.config.corpora import Source
 from pcft.config.experiments import Training
 from pcft.config.strategies import Strategy
-from pcft.corpora.parallel_tokenisation import Tokeniser
-from pcft.corpora.tokenizer import Encoding
+from pcft.corpora.parallel_tokenisation import ParallelTokenizer
+from pcft.corpora.tokenizer import Tokenizer
 from pcft.errors import PcftError
 from tests.support.finished_runs import edit_json
 from tests.support.tiny import CPU, sentences
@@ -60,16 +60,16 @@ def base_of(exported: Path) -> Path:
 
 
 def divided(exported: Path, text: list[Path], source: Source = LINES) -> Divided:
-    with Tokeniser(base_of(exported), "<|endoftext|>", seed=0, processes=1) as tokeniser:
+    with ParallelTokenizer(base_of(exported), "<|endoftext|>", seed=0, processes=1) as tokeniser:
         return text_split.divide(gathered(text, source, tokeniser))
 
 
 def measured(exported: Path, part: Given, folder: Path, peers: list[Path]) -> list[float]:
     """Return the loss of base model and adapters on a part of the text, written out, by the command `evaluate`."""
-    encoding = Encoding(base_of(exported), "<|endoftext|>")
+    tokenizer = Tokenizer(base_of(exported), "<|endoftext|>")
     folder.mkdir()
     for i, tokens in enumerate(part.documents.each()):
-        (folder / f"{i}.txt").write_text(encoding.decode(tokens[:-1].tolist()))
+        (folder / f"{i}.txt").write_text(tokenizer.decode(tokens[:-1].tolist()))
     files = [folder / f"{i}.txt" for i in range(len(part.documents))]
     scores = evaluate.measure(peers, files, Source(), model=None, length=None, device=CPU)["scores"]
     return [one["loss"] for one in scores.values()]
