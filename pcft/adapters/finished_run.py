@@ -122,8 +122,8 @@ def of_adapter(folder: Path) -> FinishedRun | None:
     Raises:
         PcftError: a file of the run is missing or damaged.
     """
-    run, adapters = folder.parent.parent, folder.parent
-    return read(run) if adapters.name == ADAPTERS and (run / manifests.NAME).exists() else None
+    adapters = folder.parent if len(folder.parts) > 2 else folder.resolve().parent
+    return read(adapters.parent) if adapters.name == ADAPTERS and (adapters.parent / manifests.NAME).exists() else None
 
 
 def _place(folder: Path) -> tuple[Path, RunPath]:

@@ -84,15 +84,16 @@ def generate(adapters: Mapping[str, LoadedAdapter], prompt: str, options: Genera
     start = _encode(prompt, encoding)
     base, most = first.base.folder, first.base.context_length()
     if most is not None and len(start) + options.tokens > most:
-        raise PcftError(f"the prompt has {len(start)} tokens, and {options.tokens} are to follow; the base model {base} takes {most} in all")
+        raise PcftError(
+            f"the prompt has {len(start)} tokens, and {options.tokens} are to follow; the base model {base} takes {most} in all"
+        )
     model = hf_model.load_model(base, resolve_precision(first.precision, device)).to(device)
     model.generation_config = GenerationConfig()  # the model's own would be added, such as a penalty for repetition
     tokens = torch.tensor([start], device=device)
     written = {BASE: _continue(model.generate, tokens, encoding.end_of_text, options)}
-    for name, one in adapters.items():
-        attached = peft_models.attach(model, one)
-        written[name] = _continue(attached.generate, tokens, encoding.end_of_text, options)
-        model = attached.unload()
+    for number, (name, one) in enumerate(adapters.items()):
+        model = peft_models.attach(model, one, number)
+        written[name] = _continue(model.generate, tokens, encoding.end_of_text, options)
     texts = {name: _decode(found, encoding) for name, found in written.items()}
     return {"prompt": prompt, "base": str(base), "settings": asdict(options), "written": texts}
 

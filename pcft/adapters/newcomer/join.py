@@ -29,14 +29,7 @@ PASS = Compute.tokens_per_pass
 
 
 def join(
-    folder: Path,
-    files: Sequence[Path],
-    source: Source,
-    output: Path,
-    options: JoinOptions,
-    *,
-    model: Path | None,
-    device: torch.device,
+    folder: Path, files: Sequence[Path], source: Source, output: Path, options: JoinOptions, *, model: Path | None, device: torch.device
 ) -> dict[str, Any]:
     """Write the adapter from which a new client starts, with card, manifest and what was found, which is returned.
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -17,13 +16,11 @@ from pcft.__main__ import main
 from pcft.adapters import attach as attaching
 from pcft.adapters import loaded_adapter
 from pcft.adapters.export import export
-from pcft.adapters.finished_run import read
 from pcft.artifacts import manifests
 from pcft.errors import PcftError
-from pcft.models import backbone, peft_files
-from pcft.models.backbone import Backbone
+from pcft.models import backbone
 from tests.support.finished_runs import edit_json
-from tests.support.tiny import CPU, attach, tiny
+from tests.support.tiny import CPU
 
 TOKENS = torch.arange(60).view(3, 20) % 400
 
@@ -167,9 +164,3 @@ def test_damage_to_what_was_exported_is_noticed(run: Path, tmp_path: Path) -> No
     (one / manifests.NAME).write_text("{")
     with pytest.raises(PcftError, match=r"no readable manifest \(.*\); export the adapters again"):
         loaded_adapter.read(one)
-
-
-def test_runs_by_other_paths(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(run.parents[1])
-    for path in (Path("validation/seed=1"), Path("validation/seed=1/../seed=1"), run):
-        assert read(path).base().folder.samefile(run.parents[3] / "models/tiny")

@@ -20,6 +20,7 @@ from pcft.adapters.loaded_adapter import LoadedAdapter
 from pcft.corpora.tokenizer import Encoding
 from pcft.models import peft_files
 from pcft.models.backbone import Backbone
+from tests.support.peft_adapters import VARIANTS, peft_adapter
 from tests.support.tiny import CPU, attach, tiny
 
 PROMPT = "sea 3: wave salt tide"
@@ -56,6 +57,22 @@ def test_greedy_text_is_that_of_peft(adapters: dict[str, LoadedAdapter], kind: s
         assert found[name]["tokens"] == expected
         texts.add(found[name]["text"])
     assert len(texts) == 3
+
+
+@pytest.mark.parametrize("variant", ["dora", "rslora", "patterns", "modules to save"])
+def test_variants_write_as_in_peft(model_folders: dict[str, Path], tmp_path: Path, variant: str) -> None:
+    plain, other = peft_adapter(tmp_path / "plain"), peft_adapter(tmp_path / "other", **VARIANTS[variant])
+    adapters = {
+        path.name: dataclasses.replace(loaded_adapter.read(path, model_folders["llama"]), precision="float32") for path in (plain, other)
+    }
+    found = write(adapters)["written"]
+    prompt = torch.tensor([Encoding(model_folders["llama"], "<|endoftext|>").encode(PROMPT).tolist()])
+    how = {"attention_mask": torch.ones_like(prompt), "max_new_tokens": 20, "do_sample": False, "eos_token_id": 0, "pad_token_id": 0}
+    for path in (plain, other):
+        model = peft.PeftModel.from_pretrained(tiny("llama"), path)
+        expected = model.generate(input_ids=prompt, **how)[0, prompt.shape[1] :].tolist()
+        assert found[path.name]["tokens"] == [token for token in expected if token]
+    assert found["plain"] != found["other"]
 
 
 def test_the_models_own_ways_of_generating_are_left_out(adapters: dict[str, LoadedAdapter], tmp_path: Path) -> None:

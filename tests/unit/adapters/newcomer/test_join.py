@@ -277,4 +277,12 @@ def test_adapters_of_other_shapes(exported: Path, text: list[Path], tmp_path: Pa
     whole = json.loads((tmp_path / "out/manifest.json").read_text())["files"]
     edit_json(tmp_path / "out/manifest.json", files={name: sha256_of(tmp_path / "out" / name) for name in whole})
     with pytest.raises(PcftError, match=r"client=01: of another shape than .*client=00; adapters of one run have one"):
-        join(tmp_path / "out", text, LINES, tmp_path / "new", JoinOptions(strategy=Strategy(trust="validation")), model=base_of(exported), device=CPU)
+        join(
+            tmp_path / "out",
+            text,
+            LINES,
+            tmp_path / "new",
+            JoinOptions(strategy=Strategy(trust="validation")),
+            model=base_of(exported),
+            device=CPU,
+        )
