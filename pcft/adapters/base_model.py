@@ -1,8 +1,10 @@
-"""A base model's folder as those who use adapters find it: whether it is the one that they were made for, and what is known about it."""
+"""Base models as users of adapters find them: a folder, and the facts that manifests and model cards state about it."""
 
 from __future__ import annotations
 
 import functools
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,45 +17,81 @@ from pcft.errors import PcftError, first_line
 NOT_STATED = "not stated"
 
 
-def describe(folder: Path) -> dict[str, Any]:
-    """Return what is known about a base model: the SHA-256 of its weights, licence, source and the token that ends a text.
+@dataclass(frozen=True)
+class BaseModel:
+    """A base model.
+
+    Attributes:
+        name: of its folder.
+        sha256: of its weights.
+        source: where it came from, such as repository and revision; empty if unknown.
+        end_of_text: the token that ends a text.
+    """
+
+    folder: Path
+    name: str
+    sha256: str
+    licence: str
+    source: dict[str, Any]
+    end_of_text: str
+
+    def path_from(self, folder: Path) -> str:
+        """Return the path to the base model relative to a folder."""
+        return Path(os.path.relpath(self.folder, folder)).as_posix()
+
+    def reference(self, folder: Path) -> tuple[str, str | None]:
+        """Return what PEFT and transformers find it by: its name and revision on the hub, or its path relative to `folder`."""
+        return (self.source["repository"], self.source["revision"]) if "repository" in self.source else (self.path_from(folder), None)
+
+    def facts(self) -> dict[str, Any]:
+        """Return all but the folder, as manifests hold it."""
+        names = ("name", "sha256", "licence", "source", "end_of_text")
+        return {name: getattr(self, name) for name in names}
+
+    def context_length(self) -> int | None:
+        """Return the largest number of tokens that the model takes, if its configuration states it.
+
+        Raises:
+            PcftError: the configuration cannot be read.
+        """
+        path = self.folder / "config.json"
+        try:
+            config = read_object(path)
+            return next((int(config[name]) for name in ("max_position_embeddings", "n_positions") if config.get(name)), None)
+        except (OSError, ValueError, TypeError) as error:
+            raise PcftError(f"{path}: not the configuration of a model ({first_line(error)})") from None
+
+
+def read(folder: Path) -> BaseModel:
+    """Return the base model in a folder, after comparing its files with its manifest, if it has one.
 
     Raises:
-        PcftError: no weights are there, or a file is not the one that the folder's manifest describes.
+        PcftError: there are no weights, or a file is not the one that the manifest describes.
     """
     if not (folder / WEIGHTS).is_file():
         raise PcftError(f"{folder}: no base model (there is no {WEIGHTS}); give its folder with --model")
-    looks = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.iterdir())
-    return dict(_described(folder, (folder.resolve(), *looks)))
+    files = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.iterdir())
+    return _read(folder, folder.resolve(), tuple(files))
 
 
 @functools.lru_cache
-def _described(folder: Path, looks: tuple[Any, ...]) -> dict[str, Any]:
-    """Return what `describe` does, once for all adapters of a base model whose files look the same."""
-    manifests.verify(folder, required=False)
-    about = manifests.read(folder) if (folder / manifests.NAME).exists() else {}
-    return {
-        "name": folder.name,
-        "sha256": manifests.checksums(about).get(WEIGHTS) or sha256_of(folder / WEIGHTS),
-        "licence": about.get("licence", NOT_STATED),
-        "source": about.get("source", {}),
-        "end_of_text": about.get("end_of_text", Model.end_of_text),
-    }
+def _read(folder: Path, place: Path, files: tuple[Any, ...]) -> BaseModel:
+    """Read once for all adapters of a base model, as long as the same folder holds the same files (name, size, time of change)."""
+    manifest = manifests.verify(folder, required=False)
+    return BaseModel(
+        folder=folder,
+        name=folder.name,
+        sha256=manifests.checksums(manifest).get(WEIGHTS) or sha256_of(folder / WEIGHTS),
+        licence=manifest.get("licence", NOT_STATED),
+        source=manifest.get("source", {}),
+        end_of_text=manifest.get("end_of_text", Model.end_of_text),
+    )
 
 
-def check(folder: Path, wanted: str | None, found: str, what: str) -> None:
-    """Raise PcftError unless a base model is the one that `what` was made for; either is known by a SHA-256."""
+def require_same(folder: Path, wanted: str | None, found: str, user: str) -> None:
+    """Raise PcftError unless the base model in a folder is the one that `user` was made for; both are known by a SHA-256."""
     if wanted is not None and wanted != found:
         raise PcftError(
-            f"{folder}: not the base model that {what} was made for (its SHA-256 is {found[:12]}…, not {wanted[:12]}…); "
+            f"{folder}: not the base model that {user} was made for (its SHA-256 is {found[:12]}…, not {wanted[:12]}…); "
             "give the right folder with --model"
         )
-
-
-def longest(folder: Path) -> int | None:
-    """Return the most tokens that a base model takes, by its configuration, if it says so."""
-    try:
-        config = read_object(folder / "config.json")
-        return next((int(config[name]) for name in ("max_position_embeddings", "n_positions") if config.get(name)), None)
-    except (OSError, ValueError, TypeError) as error:
-        raise PcftError(f"{folder / 'config.json'}: not the configuration of a model ({first_line(error)})") from None

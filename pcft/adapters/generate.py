@@ -1,37 +1,57 @@
-"""Use `generate`: what a base model and adapters write after the same prompt, side by side."""
+"""Command `generate`: continuations of one prompt by a base model and adapters, side by side."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from tabulate import tabulate
 from torch import Tensor
-from transformers import (
-    GenerationConfig,
-    LogitsProcessor,
-    LogitsProcessorList,
-    PreTrainedModel,
-    TemperatureLogitsWarper,
-    TopPLogitsWarper,
-)
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
 
 from pcft import seeding
-from pcft.adapters import attach, base_model, finished_run, loaded_adapter, merge
-from pcft.adapters.loaded_adapter import Portable
+from pcft.adapters import finished_run, loaded_adapter, peft_models
+from pcft.adapters.loaded_adapter import LoadedAdapter
 from pcft.corpora.tokenizer import Tokenizer
 from pcft.errors import PcftError
+from pcft.models import hf_model
 from pcft.models.backbone import resolve_precision
-from pcft.models.dropout import Noise
 
 BASE = "base model"
 NARROWEST = 24  # columns of a terminal for each text
 
 
-def of_run(folder: Path, client: int, model: Path | None = None) -> dict[str, Portable]:
+@dataclass(frozen=True, kw_only=True)
+class GenerateOptions:
+    """How texts are written.
+
+    Attributes:
+        tokens: largest number of tokens per text.
+        temperature: 0 takes the likeliest token each time; otherwise logits are divided by it, and tokens drawn.
+        top_p: tokens are drawn from the likeliest ones that together have this probability.
+        seed: of the draws, which are the same for all texts: these differ by their models alone.
+    """
+
+    tokens: int
+    temperature: float
+    top_p: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Raise PcftError if an option cannot be used."""
+        if self.tokens < 1:
+            raise PcftError(f"--tokens is {self.tokens}; it must be at least 1")
+        if not 0 <= self.temperature < float("inf"):
+            raise PcftError(f"--temperature is {self.temperature}; it must be 0 (the likeliest token each time) or more")
+        if not 0 < self.top_p <= 1:
+            raise PcftError(f"--top-p is {self.top_p}; it must be above 0 and at most 1")
+
+
+def of_run(folder: Path, client: int, model: Path | None = None) -> dict[str, LoadedAdapter]:
     """Return a client's adapter of a run by the strategy's name, after that of the run `local` of the same seed, if it is there.
 
     Raises:
@@ -42,59 +62,54 @@ def of_run(folder: Path, client: int, model: Path | None = None) -> dict[str, Po
     return {one.strategy: loaded_adapter.of_run(one, one.adapter(client), model) for one in runs}
 
 
-def of_folders(folder: Path, model: Path | None = None) -> dict[str, Portable]:
+def of_folder(folder: Path, model: Path | None = None) -> dict[str, LoadedAdapter]:
     """Return the adapter in a folder by the folder's name."""
     return {folder.resolve().name: loaded_adapter.read(folder, model)}
 
 
-def write(
-    adapters: Mapping[str, Portable], prompt: str, *, tokens: int, temperature: float, top_p: float, seed: int, device: torch.device
-) -> dict[str, Any]:
-    """Continue a prompt by the base model and each adapter, all in one batch.
+def generate(adapters: Mapping[str, LoadedAdapter], prompt: str, options: GenerateOptions, device: torch.device) -> dict[str, Any]:
+    """Continue a prompt by the base model and by each adapter, one after another.
 
     Args:
-        tokens: most tokens to write; a text that ends before says so.
-        temperature: 0 takes the likeliest token each time; otherwise logits are divided by it, and tokens drawn.
-        top_p: draws come from the likeliest tokens that together have this probability.
-        seed: of the draws, which are the same for all: where texts differ, it is not by chance.
+        adapters: for one base model, by the names that their texts get.
 
     Returns:
-        prompt, settings, and for base model and adapters by name: text, tokens, and whether the text came to its end.
+        prompt, options, and for base model and adapters by name: text, tokens, and whether the text came to its end.
 
     Raises:
-        PcftError: a setting cannot be used, or prompt and tokens are more than the base model takes.
+        PcftError: an adapter cannot be used, or prompt and tokens are more than the base model takes.
     """
     first = next(iter(adapters.values()))
-    _check(tokens, temperature, top_p)
-    tokenizer = Tokenizer(first.base, first.end_of_text)
-    if (missing := tokenizer.missing_byte(prompt)) is not None:
-        raise PcftError(f"the prompt holds byte 0x{missing:02X}, which the tokenizer's vocabulary lacks; remove it")
-    start = tokenizer.encode(prompt).tolist() or [tokenizer.end_of_text]  # an empty prompt begins a text
-    most = base_model.longest(first.base)
-    if most is not None and len(start) + tokens > most:
-        raise PcftError(f"the prompt has {len(start)} tokens, and {tokens} are to follow; the base model {first.base} takes {most} in all")
-    model = merge.load(first.base, resolve_precision(first.precision, device)).to(device)
-    attach.put_on(model.base_model, model.base_model_prefix, Noise(), [None, *adapters.values()])
-    chosen = Draws(temperature, top_p, seed, len(start)) if temperature > 0 else None
-    written = _continued(model, torch.tensor([start], device=device).expand(1 + len(adapters), -1), tokens, tokenizer.end_of_text, chosen)
-    texts = {}
-    for name, row in zip([BASE, *adapters], written.tolist(), strict=True):
-        ended = tokenizer.end_of_text in row
-        kept = row[: row.index(tokenizer.end_of_text)] if ended else row
-        texts[name] = {"text": tokenizer.decode(kept), "tokens": kept, "ended": ended}
-    settings = {"tokens": tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
-    return {"prompt": prompt, "base": str(first.base), "settings": settings, "written": texts}
+    tokenizer = Tokenizer(first.base.folder, first.end_of_text)
+    start = _encode(prompt, tokenizer)
+    base, most = first.base.folder, first.base.context_length()
+    if most is not None and len(start) + options.tokens > most:
+        raise PcftError(
+            f"the prompt has {len(start)} tokens, and {options.tokens} are to follow; the base model {base} takes {most} in all"
+        )
+    model = hf_model.load_model(base, resolve_precision(first.precision, device)).to(device)
+    model.generation_config = GenerationConfig()  # the model's own would be added, such as a penalty for repetition
+    tokens = torch.tensor([start], device=device)
+    written = {BASE: _continue(model.generate, tokens, tokenizer.end_of_text, options)}
+    for number, (name, one) in enumerate(adapters.items()):
+        model = peft_models.attach(model, one, number)
+        written[name] = _continue(model.generate, tokens, tokenizer.end_of_text, options)
+    texts = {name: _decode(found, tokenizer) for name, found in written.items()}
+    return {"prompt": prompt, "base": str(base), "settings": asdict(options), "written": texts}
 
 
-class Draws(LogitsProcessor):  # type: ignore[misc]
-    """Makes the choice of the largest logit a draw: to each one's log-probability a Gumbel variable is added, the same in all rows."""
+class GumbelMax(LogitsProcessor):  # type: ignore[misc]
+    """Turns the choice of the largest logit into a draw from the softmax, by adding a Gumbel variable to each log-probability.
+
+    The variables depend on seed and position alone, so that all models draw alike.
+    """
 
     def __init__(self, temperature: float, top_p: float, seed: int, start: int) -> None:
         self.warpers = [TemperatureLogitsWarper(temperature), *([TopPLogitsWarper(top_p)] if top_p < 1 else [])]
         self.seed, self.start = seed, start
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """Return the logits [rows, vocabulary] whose largest is what is drawn."""
+        """Return logits [rows, vocabulary] whose largest is the token drawn."""
         scores = scores.float()
         for warper in self.warpers:
             scores = warper(input_ids, scores)
@@ -103,26 +118,30 @@ class Draws(LogitsProcessor):  # type: ignore[misc]
         return scores - (-uniform.log()).log().float().to(scores.device)
 
 
-def _continued(model: PreTrainedModel, prompts: Tensor, tokens: int, end: int, chosen: LogitsProcessor | None) -> Tensor:
-    """Return what follows each row of `prompts` (int64 [rows, t]), int64 [rows, up to `tokens`], filled up with `end`."""
-    how = GenerationConfig(max_new_tokens=tokens, do_sample=False, num_beams=1, eos_token_id=end, pad_token_id=end)
-    processors = LogitsProcessorList([chosen] if chosen else [])
-    model.generation_config = GenerationConfig()  # what a model's own sets, such as a penalty for repetition, would be added
-    found = model.generate(prompts, attention_mask=torch.ones_like(prompts), generation_config=how, logits_processor=processors)
-    return torch.as_tensor(found)[:, prompts.shape[1] :]
+def _encode(prompt: str, tokenizer: Tokenizer) -> list[int]:
+    if (missing := tokenizer.missing_byte(prompt)) is not None:
+        raise PcftError(f"the prompt holds byte 0x{missing:02X}, which the tokenizer's vocabulary lacks; remove it")
+    return tokenizer.encode(prompt).tolist() or [tokenizer.end_of_text]  # an empty prompt begins a text
 
 
-def _check(tokens: int, temperature: float, top_p: float) -> None:
-    if tokens < 1:
-        raise PcftError(f"--tokens is {tokens}; it must be at least 1")
-    if not 0 <= temperature < float("inf"):
-        raise PcftError(f"--temperature is {temperature}; it must be 0 (the likeliest token each time) or more")
-    if not 0 < top_p <= 1:
-        raise PcftError(f"--top-p is {top_p}; it must be above 0 and at most 1")
+def _continue(generate: Callable[..., Any], prompt: Tensor, end: int, options: GenerateOptions) -> list[int]:
+    """Return the tokens that a model writes after a prompt (int64 [1, t]), the one that ends the text included."""
+    settings = GenerationConfig(max_new_tokens=options.tokens, do_sample=False, num_beams=1, eos_token_id=end, pad_token_id=end)
+    start = prompt.shape[1]
+    noise = [GumbelMax(options.temperature, options.top_p, options.seed, start)] if options.temperature > 0 else []
+    inputs = {"input_ids": prompt, "attention_mask": torch.ones_like(prompt)}
+    found: list[int] = generate(**inputs, generation_config=settings, logits_processor=LogitsProcessorList(noise))[0, start:].tolist()
+    return found
+
+
+def _decode(tokens: list[int], tokenizer: Tokenizer) -> dict[str, Any]:
+    ended = tokenizer.end_of_text in tokens
+    kept = tokens[: tokens.index(tokenizer.end_of_text)] if ended else tokens
+    return {"text": tokenizer.decode(kept), "tokens": kept, "ended": ended}
 
 
 def show(found: dict[str, Any]) -> str:
-    """Return what `write` wrote for reading: a column each."""
+    """Return what `generate` found as a table for reading, one column per text."""
     texts = found["written"]
     width = max(NARROWEST, shutil.get_terminal_size().columns // len(texts) - 3)
     cells = [one["text"].strip() + (" [end]" if one["ended"] else "") for one in texts.values()]

@@ -20,8 +20,11 @@ def write(folder: Path, files: Iterable[str], **about: Any) -> None:
     write_json(folder / NAME, {"files": {name: sha256_of(folder / name) for name in sorted(files)}, **about})
 
 
-def read(folder: Path) -> dict[str, Any]:
+def read(folder: Path, *, advice: str | None = None) -> dict[str, Any]:
     """Return a folder's manifest.
+
+    Args:
+        advice: what an error says would help; None for results that Snakemake makes again.
 
     Raises:
         PcftError: there is none, or it cannot be read.
@@ -30,9 +33,10 @@ def read(folder: Path) -> dict[str, Any]:
     try:
         return read_object(path)
     except FileNotFoundError:
-        raise PcftError(f"{path}: no readable manifest (there is none); run Snakemake, which makes what belongs there") from None
+        advice = advice or "run Snakemake, which makes what belongs there"
+        raise PcftError(f"{path}: no readable manifest (there is none); {advice}") from None
     except (OSError, ValueError) as error:
-        raise PcftError(f"{path}: no readable manifest ({first_line(error)}); {again(folder)}") from None
+        raise PcftError(f"{path}: no readable manifest ({first_line(error)}); {advice or again(folder)}") from None
 
 
 def checksums(manifest: dict[str, Any]) -> dict[str, str]:
@@ -44,30 +48,36 @@ def checksums(manifest: dict[str, Any]) -> dict[str, str]:
     return {name: found for name, found in listed.items() if isinstance(found, str)}
 
 
-def verify(folder: Path, *, only: Iterable[str] | None = None, required: bool = True) -> None:
-    """Compare the files of a folder, or `only` some of them, with its manifest; if that is not `required`, where there is one.
+def verify(folder: Path, *, only: Iterable[str] | None = None, required: bool = True, advice: str | None = None) -> dict[str, Any]:
+    """Compare the files of a folder, or `only` some of them, with its manifest, and return that.
+
+    Args:
+        required: whether a folder without a manifest is an error; otherwise its manifest is empty.
+        advice: what an error says would help; None for results that Snakemake makes again.
 
     Raises:
         PcftError: a file is missing, or is not the one that the manifest describes; the message names it.
     """
     if not required and not (folder / NAME).exists():
-        return
-    listed = checksums(read(folder))
+        return {}
+    manifest = read(folder, advice=advice)
+    listed = checksums(manifest)
     if not listed:
-        raise PcftError(f"{folder / NAME}: lists no files; {again(folder)}")
+        raise PcftError(f"{folder / NAME}: lists no files; {advice or again(folder)}")
     for name in listed if only is None else only:
-        compare(folder, name, listed.get(name))
+        compare(folder, name, listed.get(name), advice=advice)
+    return manifest
 
 
-def compare(folder: Path, name: str, checksum: str | None) -> None:
-    """Raise PcftError unless a file of a folder is there and has the SHA-256 that the manifest gives it."""
-    file = folder / name
+def compare(folder: Path, name: str, checksum: str | None, *, advice: str | None = None) -> None:
+    """Raise PcftError unless a file of a folder is there and has the SHA-256 that the manifest states; `advice` as in `verify`."""
+    file, advice = folder / name, advice or again(folder)
     if checksum is None:
-        raise PcftError(f"{file}: not listed in {NAME}; {again(folder)}")
+        raise PcftError(f"{file}: not listed in {NAME}; {advice}")
     if not file.is_file():
-        raise PcftError(f"{file}: missing; {again(folder)}")
+        raise PcftError(f"{file}: missing; {advice}")
     if sha256_of(file) != checksum:
-        raise PcftError(f"{file}: its SHA-256 is not the one in {NAME}; {again(folder)}")
+        raise PcftError(f"{file}: its SHA-256 is not the one in {NAME}; {advice}")
 
 
 def again(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Commands that use trained adapters: export, generate, evaluate, join. No rule of the workflow calls them."""
+"""Commands for trained adapters: export, generate, evaluate, join. No rule of the workflow calls them."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ RUN = "folder of a finished run, such as results/runs/EXPERIMENT/STRATEGY/seed=1
 def _export(o: argparse.Namespace) -> None:
     from pcft.adapters import export
 
-    export.export(o.run_folder, o.output, model=o.model, merge=o.merge)
-    print(f"{o.output}: {export.CARD} says what is there")
+    export.export(o.run_folder, o.output, model=o.model, merged=o.merge)
+    print(f"{o.output}: {export.CARD} lists the adapters")
 
 
 def _generate(o: argparse.Namespace) -> None:
     from pcft.adapters import generate
     from pcft.runtime.devices import resolve_device
 
+    options = generate.GenerateOptions(tokens=o.tokens, temperature=o.temperature, top_p=o.top_p, seed=o.seed)
     if o.adapter is not None:
         if o.client is not None:
             raise PcftError("--client goes with --run; an --adapter is one client's already")
-        adapters = generate.of_folders(o.adapter, o.model)
+        adapters = generate.of_folder(o.adapter, o.model)
     elif o.client is None:
         raise PcftError("--run needs --client, the number of the client whose adapter is to write")
     else:
         adapters = generate.of_run(o.run_folder, o.client, o.model)
-    options = {name: getattr(o, name) for name in ("tokens", "temperature", "top_p", "seed")}
-    _say(generate.write(adapters, _prompt(o), **options, device=resolve_device(o.device)), generate.show, o.json)
+    _print(generate.generate(adapters, _prompt(o), options, resolve_device(o.device)), generate.show, o.json)
 
 
 def _prompt(o: argparse.Namespace) -> str:
@@ -53,21 +53,23 @@ def _evaluate(o: argparse.Namespace) -> None:
     from pcft.adapters import evaluate
     from pcft.runtime.devices import resolve_device
 
-    options = {"model": o.model, "length": o.sequence_length, "device": resolve_device(o.device)}
-    _say(evaluate.measure(o.adapter, o.text, _source(o), **options), evaluate.show, o.json)
+    device = resolve_device(o.device)
+    found = evaluate.evaluate(o.adapter, o.text, _source(o), model=o.model, length=o.sequence_length, device=device)
+    _print(found, evaluate.show, o.json)
 
 
 def _join(o: argparse.Namespace) -> None:
     from pcft.adapters.newcomer import join, report
+    from pcft.adapters.newcomer.options import JoinOptions
     from pcft.config.strategies import Strategy
     from pcft.runtime.devices import resolve_device
 
     topology = "full" if o.top_k is None else "top_k"
     strategy = Strategy(trust=o.trust, topology=topology, k=o.top_k, aggregation=o.aggregation, temperature=o.temperature)
     numbers = {name: getattr(o, name) for name in ("warmup", "iterations", "interval", "learning_rate", "seed")}
-    how = join.How(strategy, **numbers)
-    found = join.join(o.adapters, o.text, _source(o), o.output, how, model=o.model, device=resolve_device(o.device))
-    _say(found, report.show, o.json)
+    options = JoinOptions(strategy=strategy, **numbers)
+    found = join.join(o.adapters, o.text, _source(o), o.output, options, model=o.model, device=resolve_device(o.device))
+    _print(found, report.show, o.json)
 
 
 def _source(o: argparse.Namespace) -> Any:
@@ -76,7 +78,7 @@ def _source(o: argparse.Namespace) -> Any:
     return Source(text=o.field, document=o.document)
 
 
-def _say(found: dict[str, Any], show: Callable[[dict[str, Any]], str], as_json: bool) -> None:
+def _print(found: dict[str, Any], show: Callable[[dict[str, Any]], str], as_json: bool) -> None:
     print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else show(found))
 
 
@@ -86,67 +88,80 @@ def add(command: Group) -> None:
     Args:
         command: adds a subcommand, given its name, function and description, and whether it has an --output.
     """
-    sub = command("export", _export, "Gather the adapters of a run, with model cards, in a folder that stands alone.")
+    _add_export(command("export", _export, "Write the adapters of a run, with model cards, to a folder that stands alone."))
+    _add_generate(command("generate", _generate, "Continue a prompt by the base model and adapters, side by side.", writes=False))
+    _add_evaluate(command("evaluate", _evaluate, "Score adapters and their base model on any text.", writes=False))
+    _add_join(command("join", _join, "Make a first adapter for a new client: exported adapters, averaged by trust."))
+
+
+def _add_export(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--run", dest="run_folder", type=Path, required=True, help=RUN)
-    sub.add_argument("--merge", action="store_true", help="write whole models too, with the adapters merged into the base model")
+    sub.add_argument("--merge", action="store_true", help="also write whole models: the base model with each adapter merged into it")
     _add_model(sub)
 
-    sub = command("generate", _generate, "Show side by side what base model and adapters write.", writes=False)
+
+def _add_generate(sub: argparse.ArgumentParser) -> None:
     which = sub.add_mutually_exclusive_group(required=True)
-    which.add_argument("--run", dest="run_folder", type=Path, help=f"{RUN}; that of the strategy local is shown beside it, if it is there")
-    which.add_argument("--adapter", type=Path, help="folder of one adapter")
-    sub.add_argument("--client", type=int, help="number of the run's client")
-    text = sub.add_mutually_exclusive_group(required=True)
-    text.add_argument("--prompt")
-    text.add_argument("--prompt-file", type=Path, help="file with the prompt; - reads it from standard input")
-    sub.add_argument("--tokens", type=int, default=40, help="most tokens to write (40)")
-    sub.add_argument("--temperature", type=float, default=0.0, help="0, the default, takes the likeliest token each time")
-    sub.add_argument("--top-p", type=float, default=1.0, help="draw from the likeliest tokens that have this probability together (1)")
-    sub.add_argument("--seed", type=int, default=0, help="of the draws (0)")
-    _add_model(sub)
-    _add_common(sub)
-
-    sub = command("evaluate", _evaluate, "Score adapters and their base model on any text.", writes=False)
-    sub.add_argument(
-        "--adapter", type=Path, action="extend", nargs="+", required=True, help="folders of adapters: exported, within a run, or PEFT's own"
+    which.add_argument(
+        "--run", dest="run_folder", type=Path, help=f"{RUN}; the run of the strategy local is shown next to it, if it exists"
     )
-    _add_text(sub)
-    sub.add_argument("--sequence-length", type=int, help="tokens in a window; without it, as in training")
+    which.add_argument("--adapter", type=Path, help="folder of one adapter: exported, within a run, or PEFT's own (any variant of LoRA)")
+    sub.add_argument("--client", type=int, help="number of the client, with --run")
+    text = sub.add_mutually_exclusive_group(required=True)
+    text.add_argument("--prompt", help="text to continue")
+    text.add_argument("--prompt-file", type=Path, help="file with the prompt; - reads standard input")
+    sub.add_argument("--tokens", type=int, default=40, help="largest number of tokens to write (default: %(default)s)")
+    temperature = "logits are divided by it; 0 takes the likeliest token each time (default: %(default)s)"
+    sub.add_argument("--temperature", type=float, default=0.0, help=temperature)
+    top_p = "draw from the likeliest tokens that together have this probability (default: %(default)s)"
+    sub.add_argument("--top-p", type=float, default=1.0, help=top_p)
+    sub.add_argument("--seed", type=int, default=0, help="seed of the draws (default: %(default)s)")
     _add_model(sub)
     _add_common(sub)
 
-    sub = command("join", _join, "Give a newcomer a first adapter, made of exported ones by whom its text gives it reason to trust.")
+
+def _add_evaluate(sub: argparse.ArgumentParser) -> None:
+    folders = "folders of adapters: exported, within a run, or PEFT's own (plain LoRA)"
+    sub.add_argument("--adapter", type=Path, action="extend", nargs="+", required=True, help=folders)
+    _add_text(sub)
+    sub.add_argument("--sequence-length", type=int, help="tokens per window (default: as in training)")
+    _add_model(sub)
+    _add_common(sub)
+
+
+def _add_join(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--adapters", type=Path, required=True, help="output folder of export")
     _add_text(sub)
-    sub.add_argument(
-        "--trust",
-        choices=("validation", "weights", "predictions", "fedavg"),
-        default="validation",
-        help="what trust comes from (validation)",
-    )
-    sub.add_argument("--temperature", type=float, default=1.0, help="scores are divided by it before the softmax (1)")
-    sub.add_argument("--top-k", type=int, help="trust the best so many alone")
-    sub.add_argument("--aggregation", choices=("factors", "product"), default="factors", help="what is averaged (factors)")
-    sub.add_argument("--warmup", type=int, default=0, help="train so many iterations alone before trust is set (0)")
-    sub.add_argument("--iterations", type=int, default=0, help="train so many, from the joined start and from zero, to compare them (0)")
-    sub.add_argument("--interval", type=int, help="iterations between looks at the test loss; without it, a tenth of them")
-    sub.add_argument("--learning-rate", type=float, help="the highest; without it, that of the run")
-    sub.add_argument("--seed", type=int, default=0, help="of batches and dropout (0)")
+    sources = ("validation", "weights", "predictions", "fedavg")
+    sub.add_argument("--trust", choices=sources, default="validation", help="source of trust (default: %(default)s)")
+    temperature = "scores are divided by it before the softmax (default: %(default)s)"
+    sub.add_argument("--temperature", type=float, default=1.0, help=temperature)
+    sub.add_argument("--top-k", type=int, help="number of best peers that are trusted (default: all)")
+    aggregation = "average factors, or their products (default: %(default)s)"
+    sub.add_argument("--aggregation", choices=("factors", "product"), default="factors", help=aggregation)
+    warmup = "iterations of training alone before trust is set (default: %(default)s)"
+    sub.add_argument("--warmup", type=int, default=0, help=warmup)
+    iterations = "iterations of training from the joined start and from zero, to compare them (default: %(default)s)"
+    sub.add_argument("--iterations", type=int, default=0, help=iterations)
+    sub.add_argument("--interval", type=int, help="iterations between evaluations on test text (default: a tenth of all)")
+    sub.add_argument("--learning-rate", type=float, help="highest learning rate (default: that of the run)")
+    sub.add_argument("--seed", type=int, default=0, help="seed of batches and dropout (default: %(default)s)")
     _add_model(sub)
     _add_common(sub)
 
 
 def _add_text(sub: argparse.ArgumentParser) -> None:
-    what = "files of text: plain, json, jsonl, csv, parquet by their endings, or a corpus's shards"
-    sub.add_argument("--text", type=Path, action="extend", nargs="+", required=True, help=what)
-    sub.add_argument("--field", default="text", help="field or column that holds the text (text)")
-    sub.add_argument("--document", choices=("file", "paragraph", "line"), default="file", help="what a document is in plain text (file)")
+    files = "text files: plain, json, jsonl, csv or parquet by their suffix, or shards of a corpus"
+    sub.add_argument("--text", type=Path, action="extend", nargs="+", required=True, help=files)
+    sub.add_argument("--field", default="text", help="field or column that holds the text (default: %(default)s)")
+    document = "unit that is one document in plain text (default: %(default)s)"
+    sub.add_argument("--document", choices=("file", "paragraph", "line"), default="file", help=document)
 
 
 def _add_model(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--model", type=Path, help="folder of the base model, if it is not where the workflow or the export left it")
+    sub.add_argument("--model", type=Path, help="folder of the base model (default: where the workflow or the export left it)")
 
 
 def _add_common(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device to compute on (default: %(default)s)")
     sub.add_argument("--json", action="store_true", help="print JSON")

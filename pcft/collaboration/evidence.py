@@ -27,7 +27,7 @@ class EvidenceGatherer:
     """Measures what a strategy's scores are made of.
 
     Attributes:
-        validation: windows of the learners' validation text: one text per participant, or the single text of one learner.
+        validation: windows of validation text: one text per client, or the single text of one learner, such as a new client.
         reference: windows of the shared text.
         shares: category shares of all clients, float [N, C].
     """
@@ -45,7 +45,8 @@ class EvidenceGatherer:
 
         Args:
             participants: numbers of the clients whose adapters are compared, int64 [n].
-            neighbours: whose adapter each learner asks for, bool [learners, n].
+            neighbours: the participants whose adapter each learner asks for, bool [learners, n]; the learners are the participants, or one
+                client that is not among them.
         """
         gather: dict[Evidence, Callable[[Tensor, Tensor], tuple[Any, Tensor]]] = {
             "shares": self._shares,
@@ -69,7 +70,7 @@ class EvidenceGatherer:
         return factors, torch.zeros_like(participants)
 
     def _losses(self, participants: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor]:
-        if len(neighbours) == 1 < len(participants):  # one learner, whose text all adapters read in the same passes
+        if len(self.validation.inputs) == 1:  # one learner, whose text all adapters read in the same passes
             losses = losses_on_one_text(self.backbone, self.adapters, self.validation, participants, tokens_per_pass=self.tokens_per_pass)
             return losses[None], self.validation.tokens.cpu() * len(participants)
         texts = self.validation.of(participants)

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM, PreTrainedModel
-from transformers.utils import logging
+from transformers import AttentionInterface, PreTrainedModel
 
 from pcft.errors import PcftError
+from pcft.models import hf_model
 from pcft.models.attention import attention
 from pcft.models.dropout import Dropout, Noise
 from pcft.models.frozen_linear import Frozen
@@ -86,27 +85,15 @@ def load(folder: Path, *, length: int, dropout: float, precision: Precision, dev
     Raises:
         PcftError: the folder holds no causal language model that can be used.
     """
-    logging.disable_progress_bar()
     AttentionInterface.register(ATTENTION, attention)
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        rates = [name for name in RATES if isinstance(rate := getattr(config, name, None), float) and rate > 0]
-        for name in rates:
-            setattr(config, name, dropout)
-        for name in ("activation_function", "hidden_act", "hidden_activation"):
-            if getattr(config, name, None) == "gelu_new":
-                setattr(config, name, "gelu_pytorch_tanh")  # the same function in one kernel
-        model = AutoModelForCausalLM.from_pretrained(
-            folder,
-            config=config,
-            dtype=resolve_precision(precision, device),
-            attn_implementation=ATTENTION,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-        )
-    except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
-        raise PcftError(f"{folder}: not a causal language model that can be loaded ({str(error).splitlines()[0]})") from None
+    config = hf_model.load_config(folder)
+    rates = [name for name in RATES if isinstance(rate := getattr(config, name, None), float) and rate > 0]
+    for name in rates:
+        setattr(config, name, dropout)
+    for name in ("activation_function", "hidden_act", "hidden_activation"):
+        if getattr(config, name, None) == "gelu_new":
+            setattr(config, name, "gelu_pytorch_tanh")  # the same function in one kernel
+    model = hf_model.load_model(folder, resolve_precision(precision, device), config=config, attention=ATTENTION)
     longest = getattr(config, "max_position_embeddings", None)
     if longest is not None and length > longest:
         raise PcftError(f"training.sequence_length is {length}; the base model {folder} takes at most {longest}")

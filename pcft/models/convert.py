@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
 from tokenizers import pre_tokenizers
 
 from pcft.artifacts import manifests
@@ -18,6 +17,7 @@ from pcft.artifacts.tensor_files import errors_of_the_disk
 from pcft.downloads.archives import members
 from pcft.downloads.verification import verified_files, verify_wheel
 from pcft.errors import PcftError
+from pcft.models import hf_model
 from pcft.workflow.jobs.model import ModelJob
 
 
@@ -70,14 +70,7 @@ def _from_folder(folder: Path) -> tuple[Any, Any]:
     for name in ("config.json", "tokenizer.json"):
         if not (folder / name).exists():
             raise PcftError(f"models: the folder {folder} has no {name}; it must be a Hugging Face model folder")
-    try:
-        # code and pickles that a folder may hold are never run or read
-        safe = {"local_files_only": True, "trust_remote_code": False}
-        network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True, **safe)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **safe)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise PcftError(f"models: the folder {folder} cannot be loaded ({str(error).splitlines()[0]})") from None
-    return network, tokenizer
+    return hf_model.load_model(folder, "auto"), hf_model.load_tokenizer(folder)
 
 
 def _from_gguf(file: Path) -> tuple[Any, Any]:
@@ -85,7 +78,7 @@ def _from_gguf(file: Path) -> tuple[Any, Any]:
 
     transformers treats what it read as still quantised and refuses to save it, hence the second, plain model.
     """
-    where = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name, "local_files_only": True}
+    where = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name, **hf_model.LOCAL}
     read = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
     settings = {k: v for k, v in read.config.to_dict().items() if k not in ("quantization_config", "_name_or_path", "dtype")}
     network = type(read)(type(read.config).from_dict(settings))

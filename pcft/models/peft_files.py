@@ -1,8 +1,8 @@
-"""PEFT files: one client's adapter as a folder that `peft.PeftModel.from_pretrained` loads onto the base model."""
+"""Adapter folders in the format of PEFT, which `peft.PeftModel.from_pretrained` loads: writing, and reading of plain LoRA."""
 
 from __future__ import annotations
 
-import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,27 +11,49 @@ from typing import Any
 from torch import Tensor
 
 from pcft.artifacts import tensor_files
-from pcft.artifacts.files import replacing, write_json
+from pcft.artifacts.files import read_object, replacing, write_json
 from pcft.errors import PcftError, first_line, some
 from pcft.models.lora import Adapters
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 NAMES = (CONFIG, WEIGHTS)
 FACTOR = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
+ADVICE = "export the adapter again"
+CHANGED_BASE = ("pissa", "corda", "olora", "mica", "loftq", "lora_ga")  # initialisations by which PEFT changes the base model's weights
+PLAIN: dict[str, Any] = {
+    "use_rslora": False,
+    "use_dora": False,
+    "use_qalora": False,
+    "use_bdlora": None,
+    "rank_pattern": {},
+    "alpha_pattern": {},
+    "bias": "none",
+    "lora_bias": False,
+    "modules_to_save": None,
+    "layer_replication": None,
+    "target_parameters": None,
+    "alora_invocation_tokens": None,
+    "trainable_token_indices": None,
+    "arrow_config": None,
+    "kasa_config": None,
+    "monteclora_config": None,
+    "velora_config": None,
+}
+"""Settings of PEFT that make a variant of LoRA, with the value that makes none."""
 
 
 @dataclass(frozen=True)
-class Adapter:
-    """One client's adapter.
+class LoraFactors:
+    """The factors of one plain LoRA adapter.
 
     Attributes:
         scale: of the updates, alpha / rank.
-        factors: A [r, in] and B [out, r] of each adapted module, by its name within the whole model.
+        modules: A [r, in] and B [out, r] of each adapted module, by its name within the whole model.
     """
 
     rank: int
     scale: float
-    factors: dict[str, tuple[Tensor, Tensor]]
+    modules: dict[str, tuple[Tensor, Tensor]]
 
 
 def write(adapters: Adapters, client: int, folder: Path, *, base: str, prefix: str, revision: str | None = None) -> None:
@@ -40,7 +62,7 @@ def write(adapters: Adapters, client: int, folder: Path, *, base: str, prefix: s
     PEFT stores A as [r, in] and B as [out, r], the transposes of ours.
 
     Args:
-        base: where the base model lies, for the record; PEFT is given the model itself.
+        base: folder or repository of the base model, for the record; PEFT gets the model itself.
         prefix: name of the body within the whole model, such as "model" or "transformer".
         revision: of the base model, where that is a repository.
     """
@@ -67,49 +89,76 @@ def write(adapters: Adapters, client: int, folder: Path, *, base: str, prefix: s
     write_json(folder / CONFIG, config)
 
 
-def read(folder: Path) -> Adapter:
-    """Return the adapter in a folder, one that `write` or PEFT wrote.
+def read(folder: Path) -> LoraFactors:
+    """Return the adapter in a folder, if it is plain LoRA.
 
     Raises:
-        PcftError: a file is missing or damaged, or holds something else than a plain LoRA adapter.
+        PcftError: a file is missing or damaged, or holds a variant of LoRA.
     """
-    rank, scale = _scale(folder / CONFIG)
-    path = folder / WEIGHTS
-    try:
-        named, _ = tensor_files.read(path)
-    except ValueError as error:
-        raise PcftError(f"{path}: not an adapter's weights ({first_line(error)}); export the adapter again") from None
+    path, config, tensors = folder / WEIGHTS, read_config(folder), read_tensors(folder)
+    if variants := [name for name, value in PLAIN.items() if config.get(name) not in (value, None)]:
+        advice = "generate takes such adapters, evaluate and join do not"
+        raise PcftError(f"{folder / CONFIG}: sets {some(variants)}, which is more than plain LoRA; {advice}")
+    rank = config["r"]
     factors: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in named.items():
+    for name, tensor in tensors.items():
         found = FACTOR.fullmatch(name)
         if found is None:
-            raise PcftError(f"{path}: holds {some([name])}, which is no factor of a LoRA adapter; merge or drop it")
+            raise PcftError(f"{path}: holds {some([name])}, which is no factor of plain LoRA; merge or drop it")
         factors.setdefault(found[1], {})[found[2]] = tensor
-    if not factors:
-        raise PcftError(f"{path}: holds no factors; export the adapter again")
     for name, pair in factors.items():
         _check(pair, rank, f"{path}: {some([name])}")
-    return Adapter(rank, scale, {name: (pair["A"], pair["B"]) for name, pair in factors.items()})
+    return LoraFactors(rank, config["lora_alpha"] / rank, {name: (pair["A"], pair["B"]) for name, pair in factors.items()})
 
 
-def _scale(path: Path) -> tuple[int, float]:
-    """Return rank and scale by an adapter's configuration."""
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the configuration of an adapter, plain LoRA or a variant that leaves the base model as it is.
+
+    Raises:
+        PcftError: it is missing, damaged, or not that of such an adapter.
+    """
+    path = folder / CONFIG
     try:
-        config: Any = json.loads(path.read_text(encoding="utf-8"))
+        config = read_object(path)
         kind, rank, alpha = config["peft_type"], config["r"], config["lora_alpha"]
-        if (kind, type(rank)) != ("LORA", int) or type(alpha) not in (int, float) or rank < 1:
+        known = kind == "LORA" and type(rank) is int and type(alpha) in (int, float)
+        if not (known and rank >= 1 and math.isfinite(alpha / rank)):
             raise ValueError(f"peft_type {kind!r}, r {rank!r}, lora_alpha {alpha!r}")
-        return rank, alpha / rank
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-        raise PcftError(f"{path}: not the configuration of a LoRA adapter ({first_line(error)}); export the adapter again") from None
+    except (OSError, ValueError, KeyError, OverflowError) as error:
+        raise PcftError(f"{path}: not the configuration of a LoRA adapter ({first_line(error)}); {ADVICE}") from None
+    if str(initial := config.get("init_lora_weights")).lower().startswith(CHANGED_BASE):
+        raise PcftError(
+            f"{path}: init_lora_weights {initial} goes with a changed base model and is not supported; save it with PEFT's "
+            "path_initial_model_for_weight_conversion, which makes it plain LoRA"
+        )
+    if config.get("megatron_config"):  # with which PEFT imports the module that `megatron_core` names
+        raise PcftError(f"{path}: sets 'megatron_config', which is not supported; remove it")
+    return config
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """Return an adapter's tensors by their names.
+
+    Raises:
+        PcftError: the file is missing, damaged or empty, or not all values are finite floating-point numbers.
+    """
+    path = folder / WEIGHTS
+    try:
+        tensors, _ = tensor_files.read(path)
+    except ValueError as error:
+        raise PcftError(f"{path}: not an adapter's weights ({first_line(error)}); {ADVICE}") from None
+    if not tensors:
+        raise PcftError(f"{path}: holds no factors; {ADVICE}")
+    for name, tensor in tensors.items():
+        if not (tensor.is_floating_point() and tensor.isfinite().all()):
+            raise PcftError(f"{path}: {some([name])} is not of finite numbers; the run that made it failed")
+    return tensors
 
 
 def _check(pair: dict[str, Tensor], rank: int, place: str) -> None:
-    """Raise PcftError unless a module has both factors, of one rank, with finite numbers."""
+    """Raise PcftError unless a module has both factors, of one rank."""
     if pair.keys() != {"A", "B"}:
-        raise PcftError(f"{place} has no lora_{({'A', 'B'} - pair.keys()).pop()}; export the adapter again")
+        raise PcftError(f"{place} has no lora_{({'A', 'B'} - pair.keys()).pop()}; {ADVICE}")
     a, b = pair["A"], pair["B"]
     if a.ndim != 2 or b.ndim != 2 or (len(a), b.shape[1]) != (rank, rank):
         raise PcftError(f"{place} has factors of {list(a.shape)} and {list(b.shape)}, not [{rank}, in] and [out, {rank}]")
-    if not (a.is_floating_point() and b.is_floating_point() and a.isfinite().all() and b.isfinite().all()):
-        raise PcftError(f"{place} has factors that are not finite numbers; the run that made them failed")

@@ -199,5 +199,5 @@ def test_adapters(data: Any, load: Callable[..., Backbone], tally: Tally, tmp_pa
         (folder / name).write_bytes(data.draw(damaged(content)) if data.draw(st.booleans()) else content)
     adapter = tried(lambda: peft_files.read(folder), str(folder))
     if adapter is not None:
-        assert all(a.shape[0] == b.shape[1] == adapter.rank for a, b in adapter.factors.values())
+        assert all(a.shape[0] == b.shape[1] == adapter.rank for a, b in adapter.modules.values())
     tally("inputs tried: adapters")

@@ -102,7 +102,7 @@ def evil(model_folders: dict[str, Path], tmp_path: Path) -> Path:
 
 
 def test_pickled_weights(evil: Path, tmp_path: Path, tally: Tally) -> None:
-    with pytest.raises(PcftError, match="cannot be loaded"):
+    with pytest.raises(PcftError, match="not a causal language model that can be loaded"):
         convert.build(ModelJob(model=Model(folder=str(evil))), None, None, tmp_path / "out")
     with pytest.raises(PcftError, match="not a causal language model that can be loaded"):
         backbone.load(evil, length=16, dropout=0.0, precision="float32", device=CPU)
@@ -124,7 +124,7 @@ def test_code_in_a_model_folder(model_folders: dict[str, Path], tmp_path: Path, 
     if kind == "gpt2":
         convert.build(ModelJob(model=Model(folder=str(folder))), None, None, tmp_path / "out")
     else:
-        with pytest.raises(PcftError, match="cannot be loaded"):
+        with pytest.raises(PcftError, match="not a causal language model that can be loaded"):
             convert.build(ModelJob(model=Model(folder=str(folder))), None, None, tmp_path / "out")
     assert not owned.exists()
     tally("hostile inputs, each without effect")

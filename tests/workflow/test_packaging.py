@@ -16,7 +16,7 @@ from pcft.workflow.code_hash import code_of
 from tests.support.packaging import BUILT_FROM, instructions
 from tests.support.workspace import ROOT, Workspace
 
-MODULES = {str(path.relative_to(ROOT)) for pattern in ("*.py", "*.j2") for path in (ROOT / "pcft").rglob(pattern)}
+FILES = {str(path.relative_to(ROOT)) for path in (ROOT / "pcft").rglob("*") if path.is_file() and path.parent.name != "__pycache__"}
 
 
 def pip(*arguments: str) -> None:
@@ -40,9 +40,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_no_module_is_forgotten(wheel: Path) -> None:
+def test_no_file_is_forgotten(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name for name in names if ".dist-info/" not in name} == MODULES
+    assert {name for name in names if ".dist-info/" not in name} == FILES
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert wheel.name == f"pcft-{__version__}-py3-none-any.whl"
 

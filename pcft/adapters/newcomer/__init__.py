@@ -1,1 +1,1 @@
-"""A client that joins after training: its text, its first adapter, its report."""
+"""New clients that join after training: options, text, first adapter, local training, report."""

@@ -1,67 +1,63 @@
-"""One client that trains alone, from the start that it is given, and how its loss falls."""
+"""Local training of one client, with its test loss along the way."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from pcft import seeding
-from pcft.adapters import attach
-from pcft.adapters.loaded_adapter import Portable
-from pcft.config.experiments import Adapters as Adaptation
+from pcft.adapters.attach import attach
+from pcft.adapters.newcomer.exported_adapters import ExportedAdapters
 from pcft.config.experiments import Training
 from pcft.models import backbone
-from pcft.models.lora import Adapters
 from pcft.training.batches import Grid
 from pcft.training.evaluation import evaluate
 from pcft.training.trainer import Trainer
 
-Curve = list[tuple[int, float]]  # iteration and loss
+Curve = list[tuple[int, float]]
+"""Iterations and the test losses after them."""
 
 
-class Learner:
-    """A base model with one adapter, which is trained as an experiment's clients are.
+class LocalClient:
+    """A base model with one adapter, which is trained alone as an experiment's clients are.
 
     Attributes:
-        adapters: of a single client.
-        kept: its factors where it was to keep them, each with a first axis of one.
+        adapters: of a single client, in the shape of the exported ones.
+        snapshot: the factors at the iteration that `train` was to keep, each with a first axis of one; None before.
     """
 
     def __init__(
-        self,
-        like: Portable,
-        text: Tensor,
-        training: Training,
-        adaptation: Adaptation,
-        *,
-        trained: str,
-        seed: int,
-        tokens_per_pass: int,
-        device: torch.device,
+        self, exported: ExportedAdapters, text: Tensor, training: Training, *, seed: int, tokens_per_pass: int, device: torch.device
     ) -> None:
-        """Load the base model of the adapter `like`, and put one of its shape onto it; `text` is int64 [tokens]."""
-        self.base = backbone.load(
-            like.base, length=training.sequence_length, dropout=training.dropout, precision=training.precision, device=device
-        )
+        """Load the base model and attach an adapter that starts from zero.
+
+        Args:
+            text: training tokens, int64 [tokens].
+            seed: of batches and dropout.
+        """
+        like, adaptation = exported.peers[0], exported.adaptation
+        length, dropout = training.sequence_length, training.dropout
+        self.base = backbone.load(like.base.folder, length=length, dropout=dropout, precision=like.precision, device=device)
         body, prefix, noise = self.base.body, self.base.prefix, self.base.noise
-        self.adapters: Adapters = attach.put_on(body, prefix, noise, [like], dropout=adaptation.dropout, trained=trained)
-        self.text, self.training, self.adaptation = text, training, adaptation
-        self.seed, self.tokens_per_pass = seed, tokens_per_pass
-        self.kept: dict[str, Tensor] = {}
+        self.adapters = attach(body, prefix, noise, [like], dropout=adaptation.dropout, trained=exported.trained)
+        shared = exported.seed if adaptation.initial == "shared" else seeding.derive(seed, "newcomer")
+        self.adapters.initialise(adaptation.initial, seed=shared)
+        self.text, self.training, self.seed, self.tokens_per_pass = text, training, seed, tokens_per_pass
+        self.snapshot: dict[str, Tensor] | None = None
 
-    def draw(self, shared_seed: int) -> None:
-        """Start from zero: with the A that those have who share it, else with one of its own."""
-        initial = self.adaptation.initial
-        self.adapters.initialise(initial, seed=shared_seed if initial == "shared" else seeding.derive(self.seed, "newcomer"))
+    def load(self, factors: Mapping[str, Tensor]) -> None:
+        """Start from an adapter's factors, each with a first axis of one."""
+        self.adapters.load(dict(factors))
 
-    def learn(self, first: int, last: int, test: Grid, *, interval: int, name: str, keep: int | None = None) -> Curve:
-        """Train from after iteration `first` to `last`; return the loss on test text there, at `keep`, and at multiples of `interval`.
+    def train(self, first: int, last: int, test: Grid, *, interval: int, name: str, keep: int | None = None) -> Curve:
+        """Train from iteration `first` to `last`; return the test losses at both, at `keep`, and at multiples of `interval`.
 
         Args:
             name: of the curve, for the progress.
-            keep: the iteration after which `kept` is what the adapter was.
+            keep: the iteration whose factors become the snapshot.
         """
         trainer = Trainer(self.base, self.adapters, [self.text], self.training, seed=self.seed, tokens_per_pass=self.tokens_per_pass)
         curve: Curve = []
@@ -69,7 +65,7 @@ class Learner:
             if iteration > first:
                 trainer.iterate(iteration)
             if iteration == keep:
-                self.kept = {name: factor.clone() for name, factor in self.adapters.factors().items()}
+                self.snapshot = {name: factor.clone() for name, factor in self.adapters.factors().items()}
             if iteration in (first, keep, last) or iteration % interval == 0:
                 loss = float(evaluate(self.base, self.adapters, test, tokens_per_pass=self.tokens_per_pass).loss)
                 curve.append((iteration, loss))

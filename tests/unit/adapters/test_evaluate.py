@@ -35,7 +35,7 @@ def run(finished: Path) -> Path:
 
 
 def scored(run: Path, client: int, files: list[Path]) -> dict[str, Any]:
-    return evaluate.measure([run / f"adapters/client=0{client}"], files, Source(), **HOW)
+    return evaluate.evaluate([run / f"adapters/client=0{client}"], files, Source(), **HOW)
 
 
 @pytest.mark.parametrize("client", range(3))
@@ -108,7 +108,7 @@ def test_any_peft_adapter(load: Callable[..., Backbone], model_folders: dict[str
     base = load("llama")
     peft_files.write(attach(base, 1), 0, tmp_path / "a", base="tiny", prefix=base.prefix)
     (tmp_path / "text.txt").write_text(sentences("sea", 1)[0])
-    found = evaluate.measure([tmp_path / "a"], [tmp_path / "text.txt"], Source(), **HOW | {"model": model_folders["llama"]})
+    found = evaluate.evaluate([tmp_path / "a"], [tmp_path / "text.txt"], Source(), **HOW | {"model": model_folders["llama"]})
     assert found["sequence_length"] == 64  # the most that the model takes
     assert set(found["scores"]) == {"base model", str(tmp_path / "a")}
 
@@ -160,7 +160,7 @@ def test_wrong_adapters(results: Path, tmp_path: Path, failing: Callable[..., st
     transformers.AutoModelForCausalLM.from_config(config).save_pretrained(wide)
     assert "plain: of another shape than the base model wide" in failing("plain", "--model=wide")
     edit_json(Path("plain/adapter_config.json"), use_rslora=True)
-    assert "sets 'use_rslora', which is more than plain LoRA" in failing("plain", "--model=wide")
+    assert "sets 'use_rslora', which is more than plain LoRA; generate takes such adapters" in failing("plain", "--model=wide")
     edit_json(Path("plain/adapter_config.json"), use_rslora=False, alora_invocation_tokens=[3])
     assert "sets 'alora_invocation_tokens', which is more than plain LoRA" in failing("plain", "--model=wide")
     edit_json(Path("plain/adapter_config.json"), alora_invocation_tokens=None, init_lora_weights="pissa_niter_16")

@@ -14,12 +14,13 @@ import torch
 from transformers import GenerationConfig
 
 from pcft.__main__ import main
-from pcft.adapters import generate, loaded_adapter
-from pcft.adapters.generate import Draws
-from pcft.adapters.loaded_adapter import Portable
+from pcft.adapters import base_model, generate, loaded_adapter
+from pcft.adapters.generate import GenerateOptions, GumbelMax
+from pcft.adapters.loaded_adapter import LoadedAdapter
 from pcft.corpora.tokenizer import Tokenizer
 from pcft.models import peft_files
 from pcft.models.backbone import Backbone
+from tests.support.peft_adapters import VARIANTS, peft_adapter
 from tests.support.tiny import CPU, attach, tiny
 
 PROMPT = "sea 3: wave salt tide"
@@ -36,17 +37,17 @@ def adapters(request: pytest.FixtureRequest, load: Callable[..., Backbone], mode
     return {name: dataclasses.replace(loaded_adapter.read(tmp_path / name, model_folders[kind]), precision="float32") for name in "ab"}
 
 
-def write(adapters: dict[str, Portable], prompt: str = PROMPT, **settings: Any) -> dict[str, Any]:
+def write(adapters: dict[str, LoadedAdapter], prompt: str = PROMPT, **settings: Any) -> dict[str, Any]:
     usual = {"tokens": 20, "temperature": 0.0, "top_p": 1.0, "seed": 0}
-    return generate.write(adapters, prompt, **(usual | settings), device=CPU)
+    return generate.generate(adapters, prompt, GenerateOptions(**(usual | settings)), CPU)
 
 
 @pytest.mark.parametrize(("adapters", "kind"), [("llama", "llama"), ("gpt2", "gpt2")], indirect=["adapters"])
-def test_greedy_text_is_that_of_peft(adapters: dict[str, Portable], kind: str) -> None:
-    """Token for token, all in one batch, with keys and values that are remembered."""
+def test_greedy_text_is_that_of_peft(adapters: dict[str, LoadedAdapter], kind: str) -> None:
+    """Token for token."""
     found = write(adapters)["written"]
     first = adapters["a"]
-    prompt = torch.tensor([Tokenizer(first.base, first.end_of_text).encode(PROMPT).tolist()])
+    prompt = torch.tensor([Tokenizer(first.base.folder, first.end_of_text).encode(PROMPT).tolist()])
     how = {"attention_mask": torch.ones_like(prompt), "max_new_tokens": 20, "do_sample": False, "eos_token_id": 0, "pad_token_id": 0}
     texts = set()
     for name in ("base model", "a", "b"):
@@ -58,15 +59,31 @@ def test_greedy_text_is_that_of_peft(adapters: dict[str, Portable], kind: str) -
     assert len(texts) == 3
 
 
-def test_the_models_own_ways_of_generating_are_left_out(adapters: dict[str, Portable], tmp_path: Path) -> None:
+@pytest.mark.parametrize("variant", ["dora", "rslora", "patterns", "modules to save"])
+def test_variants_write_as_in_peft(model_folders: dict[str, Path], tmp_path: Path, variant: str) -> None:
+    plain, other = peft_adapter(tmp_path / "plain"), peft_adapter(tmp_path / "other", **VARIANTS[variant])
+    adapters = {
+        path.name: dataclasses.replace(loaded_adapter.read(path, model_folders["llama"]), precision="float32") for path in (plain, other)
+    }
+    found = write(adapters)["written"]
+    prompt = torch.tensor([Tokenizer(model_folders["llama"], "<|endoftext|>").encode(PROMPT).tolist()])
+    how = {"attention_mask": torch.ones_like(prompt), "max_new_tokens": 20, "do_sample": False, "eos_token_id": 0, "pad_token_id": 0}
+    for path in (plain, other):
+        model = peft.PeftModel.from_pretrained(tiny("llama"), path)
+        expected = model.generate(input_ids=prompt, **how)[0, prompt.shape[1] :].tolist()
+        assert found[path.name]["tokens"] == [token for token in expected if token]
+    assert found["plain"] != found["other"]
+
+
+def test_the_models_own_ways_of_generating_are_left_out(adapters: dict[str, LoadedAdapter], tmp_path: Path) -> None:
     """The likeliest token is taken each time, also of a model that brings a penalty for repetition."""
-    base = shutil.copytree(adapters["a"].base, tmp_path / "base")
+    base = shutil.copytree(adapters["a"].base.folder, tmp_path / "base")
     GenerationConfig(repetition_penalty=50.0).save_pretrained(base)
-    here = {name: dataclasses.replace(one, base=base) for name, one in adapters.items()}
+    here = {name: dataclasses.replace(one, base=base_model.read(base)) for name, one in adapters.items()}
     assert write(here)["written"] == write(adapters)["written"]
 
 
-def test_draws_of_one_do_not_depend_on_the_others(adapters: dict[str, Portable]) -> None:
+def test_draws_of_one_do_not_depend_on_the_others(adapters: dict[str, LoadedAdapter]) -> None:
     both = write(adapters, temperature=1.0, seed=3)["written"]
     alone = write({"b": adapters["b"]}, temperature=1.0, seed=3)["written"]
     assert both["b"] == alone["b"]
@@ -80,7 +97,7 @@ def test_draws_have_the_softmaxs_frequencies() -> None:
     logits = torch.tensor([[2.0, 1.0, 0.0, -1.0], [0.0, 0.0, 0.0, 0.0]])
     counts = {top_p: torch.zeros(2, 4) for top_p in (1.0, 0.8)}
     for top_p, count in counts.items():
-        draws = Draws(2.0, top_p, seed=1, start=0)
+        draws = GumbelMax(2.0, top_p, seed=1, start=0)
         for step in range(2000):
             chosen = draws(torch.zeros(2, step, dtype=torch.int64), logits).argmax(-1)
             count[torch.arange(2), chosen] += 1
@@ -89,15 +106,15 @@ def test_draws_have_the_softmaxs_frequencies() -> None:
     torch.testing.assert_close(counts[0.8][0] / 2000, kept / kept.sum(), rtol=0, atol=0.03)
 
 
-def test_a_text_that_ends(adapters: dict[str, Portable]) -> None:
+def test_a_text_that_ends(adapters: dict[str, LoadedAdapter]) -> None:
     tokens = write(adapters)["written"]["a"]["tokens"]
-    end = Tokenizer(adapters["a"].base, "<|endoftext|>").backend.id_to_token(tokens[3])
+    end = Tokenizer(adapters["a"].base.folder, "<|endoftext|>").backend.id_to_token(tokens[3])
     ended = write({name: dataclasses.replace(one, end_of_text=end) for name, one in adapters.items()})["written"]["a"]
     assert ended["ended"]
     assert ended["tokens"] == tokens[: tokens.index(tokens[3])]
 
 
-def test_an_empty_prompt_begins_a_text(adapters: dict[str, Portable]) -> None:
+def test_an_empty_prompt_begins_a_text(adapters: dict[str, LoadedAdapter]) -> None:
     found = write(adapters, "", temperature=3.0)["written"]
     assert all(one["tokens"] for one in found.values())
 

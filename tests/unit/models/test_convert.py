@@ -37,7 +37,7 @@ def test_not_a_model_folder(model_folders: dict[str, Path], tmp_path: Path) -> N
     broken = tmp_path / "broken"
     shutil.copytree(model_folders["llama"], broken)
     (broken / "model.safetensors").write_bytes(b"")
-    with pytest.raises(PcftError, match="broken cannot be loaded"):
+    with pytest.raises(PcftError, match="broken: not a causal language model that can be loaded"):
         convert.build(ModelJob(model=Model(folder=str(broken))), None, None, tmp_path / "out")
     with pytest.raises(PcftError, match="has no token '</s>'; set end_of_text"):
         convert.build(ModelJob(model=Model(folder=str(model_folders["llama"]), end_of_text="</s>")), None, None, tmp_path / "out")

@@ -13,12 +13,13 @@ import torch
 from safetensors.torch import load_file
 
 from pcft.__main__ import main
-from pcft.adapters import evaluate
+from pcft.adapters import evaluate, user_text
 from pcft.adapters.export import export
 from pcft.adapters.newcomer import report, text_split
-from pcft.adapters.newcomer.join import How, join
-from pcft.adapters.newcomer.text_split import Divided
-from pcft.adapters.user_text import Given, gathered
+from pcft.adapters.newcomer.join import join
+from pcft.adapters.newcomer.options import JoinOptions
+from pcft.adapters.newcomer.text_split import TextSplit
+from pcft.adapters.user_text import UserText
 from pcft.artifacts.files import sha256_of
 from pcft.config.corpora import Source
 from pcft.config.experiments import Training
@@ -49,29 +50,28 @@ def text(tmp_path: Path) -> list[Path]:
 LINES = Source(document="line")
 
 
-def joining(exported: Path, text: list[Path], output: Path, strategy: Strategy | None = None, **how: Any) -> dict[str, Any]:
-    chosen = How(strategy or Strategy(trust="validation", temperature=300.0), **how)
-    found: dict[str, Any] = join(exported, text, LINES, output, chosen, model=None, device=CPU)
-    return found
+def joining(exported: Path, text: list[Path], output: Path, strategy: Strategy | None = None, **options: Any) -> dict[str, Any]:
+    chosen = JoinOptions(strategy=strategy or Strategy(trust="validation", temperature=300.0), **options)
+    return join(exported, text, LINES, output, chosen, model=None, device=CPU)
 
 
 def base_of(exported: Path) -> Path:
     return exported / "client=00" / str(json.loads((exported / "client=00/manifest.json").read_text())["base"]["folder"])
 
 
-def divided(exported: Path, text: list[Path], source: Source = LINES) -> Divided:
+def split(exported: Path, text: list[Path], source: Source = LINES) -> TextSplit:
     with ParallelTokenizer(base_of(exported), "<|endoftext|>", seed=0, processes=1) as tokeniser:
-        return text_split.divide(gathered(text, source, tokeniser))
+        return text_split.split(user_text.read(text, source, tokeniser))
 
 
-def measured(exported: Path, part: Given, folder: Path, peers: list[Path]) -> list[float]:
+def measured(exported: Path, part: UserText, folder: Path, peers: list[Path]) -> list[float]:
     """Return the loss of base model and adapters on a part of the text, written out, by the command `evaluate`."""
     tokenizer = Tokenizer(base_of(exported), "<|endoftext|>")
     folder.mkdir()
     for i, tokens in enumerate(part.documents.each()):
         (folder / f"{i}.txt").write_text(tokenizer.decode(tokens[:-1].tolist()))
     files = [folder / f"{i}.txt" for i in range(len(part.documents))]
-    scores = evaluate.measure(peers, files, Source(), model=None, length=None, device=CPU)["scores"]
+    scores = evaluate.evaluate(peers, files, Source(), model=None, length=None, device=CPU)["scores"]
     return [one["loss"] for one in scores.values()]
 
 
@@ -79,7 +79,7 @@ def measured(exported: Path, part: Given, folder: Path, peers: list[Path]) -> li
 def test_trust_and_start_by_hand(exported: Path, text: list[Path], tmp_path: Path, k: int | None) -> None:
     strategy = Strategy(trust="validation", temperature=300.0, topology="full" if k is None else "top_k", k=k)
     found = joining(exported, text, tmp_path / "new", strategy)
-    parts = divided(exported, text)
+    parts = split(exported, text)
     validation = measured(exported, parts.validation, tmp_path / "validation", [exported / name for name in PEERS])
     scores = -np.exp(validation[1:]) / 300
     shares = np.exp(scores - scores.max())
@@ -121,8 +121,8 @@ def test_product_averages_updates(exported: Path, text: list[Path], tmp_path: Pa
 
 def test_test_text_is_reported_only(exported: Path, text: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = joining(exported, text, tmp_path / "a", warmup=1, iterations=2)
-    real = text_split.divide
-    monkeypatch.setattr(text_split, "divide", lambda given: dataclasses.replace(real(given), test=real(given).train))
+    real = text_split.split
+    monkeypatch.setattr(text_split, "split", lambda whole: dataclasses.replace(real(whole), test=real(whole).train))
     two = joining(exported, text, tmp_path / "b", warmup=1, iterations=2)
     for found in (one, two):
         for trusted in found["trust"].values():
@@ -133,11 +133,11 @@ def test_test_text_is_reported_only(exported: Path, text: list[Path], tmp_path: 
     assert one["starts"]["joined"]["test_loss"] != two["starts"]["joined"]["test_loss"]
 
 
-def test_documents_decide_how_they_are_divided(exported: Path, text: list[Path], tmp_path: Path) -> None:
+def test_documents_decide_how_they_are_split(exported: Path, text: list[Path], tmp_path: Path) -> None:
     """In any order, and whether some come twice or not; each is in one part."""
     lines = text[0].read_text().splitlines()
     (tmp_path / "other.txt").write_text("\n".join([*reversed(lines), *lines[:3]]))
-    one, other = divided(exported, text), divided(exported, [tmp_path / "other.txt"])
+    one, other = split(exported, text), split(exported, [tmp_path / "other.txt"])
     parts = [("train", 0.6), ("validation", 0.2), ("test", 0.2)]
     for name, share in parts:
         part = getattr(one, name)
@@ -151,7 +151,7 @@ def test_each_part_has_a_document(exported: Path, tmp_path: Path, longest: int) 
     """However the tokens are spread over three."""
     lines = [line * (40 if i == longest else 1) for i, line in enumerate(["wood oak. ", "sea salt. ", "city bus. "])]
     (tmp_path / "text.txt").write_text("\n".join(lines))
-    parts = divided(exported, [tmp_path / "text.txt"])
+    parts = split(exported, [tmp_path / "text.txt"])
     assert [len(part.documents) for part in (parts.train, parts.validation, parts.test)] == [1, 1, 1]
 
 
@@ -196,7 +196,7 @@ def test_head_start(zero: list[float], warmup: int, reached: int | None, words: 
 
 
 @pytest.mark.parametrize("source", ["weights", "predictions", "validation"])
-def test_a_newcomer_that_trained_before(exported: Path, text: list[Path], tmp_path: Path, source: str) -> None:
+def test_a_client_that_trained_before(exported: Path, text: list[Path], tmp_path: Path, source: str) -> None:
     """It is one of those whom it may trust; its own adapter is the nearest to itself."""
     found = joining(exported, text, tmp_path / "new", Strategy(trust=source), warmup=2, iterations=4, interval=1)
     trust = {name: one["trust"] for name, one in found["trust"].items()}
@@ -250,16 +250,16 @@ def test_mistakes(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert error.count("\n") == 1
         return error
 
-    assert "--trust weights compares adapters with the newcomer's own" in said("--trust=weights")
+    assert "--trust weights compares adapters with the new client's own" in said("--trust=weights")
     assert "--temperature is 0.0" in said("--temperature=0")
     assert "--top-k is 0" in said("--top-k=0")
     assert "--interval is 0" in said("--interval=0")
     assert "neither may be under 0" in said("--iterations=-1")
     assert "the text has 1 different document;" in said("--document=file")
     Path("short.txt").write_text("wave\nsalt\nsea")
-    assert "the newcomer's training text: too short: it has 4 tokens, and this needs 17" in said("--iterations=2", text="short.txt")
+    assert "the new client's training text: too short: it has 4 tokens, and this needs 17" in said("--iterations=2", text="short.txt")
     assert "out/client=00/manifest.json: is not that of a run's adapters" in said(adapters="out/client=00")
-    assert "nowhere/manifest.json: not the manifest of exported adapters" in said(adapters="nowhere")
+    assert "nowhere/manifest.json: no readable manifest (there is none); export the adapters again" in said(adapters="nowhere")
     edit_json(Path("out/client=01/adapter_config.json"), r=3)
     assert "out/client=01/adapter_config.json: its SHA-256 is not the one in manifest.json; export the adapters again" in said()
     Path("new").mkdir()
@@ -277,4 +277,12 @@ def test_adapters_of_other_shapes(exported: Path, text: list[Path], tmp_path: Pa
     whole = json.loads((tmp_path / "out/manifest.json").read_text())["files"]
     edit_json(tmp_path / "out/manifest.json", files={name: sha256_of(tmp_path / "out" / name) for name in whole})
     with pytest.raises(PcftError, match=r"client=01: of another shape than .*client=00; adapters of one run have one"):
-        join(tmp_path / "out", text, LINES, tmp_path / "new", How(Strategy(trust="validation")), model=base_of(exported), device=CPU)
+        join(
+            tmp_path / "out",
+            text,
+            LINES,
+            tmp_path / "new",
+            JoinOptions(strategy=Strategy(trust="validation")),
+            model=base_of(exported),
+            device=CPU,
+        )
