@@ -29,7 +29,7 @@ from benchmarks.common import Apart, in_turn, ratio, show, summary, write_model
 from benchmarks.training import CASES, Case
 from pcft.models import backbone, dropout, frozen_linear, lora, stacked_linear
 from pcft.models.dropout import Dropout
-from pcft.models.frozen_linear import Frozen
+from pcft.models.frozen_linear import FrozenLinear
 from pcft.training import cross_entropy
 from pcft.training import trainer as trainer_module
 
@@ -57,19 +57,19 @@ def a_product_a_module() -> None:
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, base: Frozen) -> Tensor:
+    def forward(ctx: Any, x: Tensor, base: FrozenLinear) -> Tensor:
         ctx.base, ctx.shape = base, x.shape
         return base(x.reshape(-1, x.shape[-1]))
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
-        return ctx.base.back(upstream[0].contiguous()).view(ctx.shape), None
+        return ctx.base.input_gradient(upstream[0].contiguous()).view(ctx.shape), None
 
 
 def updates_by_autograd() -> None:
     """Leave the sum of a module's output and its update, and the gradients, to autograd."""
 
-    def updated(x: Tensor, A: Tensor, B: Tensor, base: Frozen, kept: Tensor | None, scale: float) -> Tensor:
+    def updated(x: Tensor, A: Tensor, B: Tensor, base: FrozenLinear, kept: Tensor | None, scale: float) -> Tensor:
         selected = x if kept is None else dropout._Drop.apply(x, kept, 1.0)  # type: ignore[no-untyped-call]
         update = torch.bmm(torch.bmm(selected.reshape(len(A), -1, x.shape[-1]), A), B)
         out: Tensor = _Product.apply(x, base)  # type: ignore[no-untyped-call]
@@ -105,7 +105,7 @@ def attention_of_torch() -> None:
 def all_logits_at_once() -> None:
     """Take the cross-entropy of whole logits, by autograd."""
 
-    def weighted(hidden: Tensor, head: Frozen, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    def weighted(hidden: Tensor, head: FrozenLinear, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         each = F.cross_entropy(_Product.apply(hidden, head).float(), targets, reduction="none")  # type: ignore[no-untyped-call]
         return each @ weights, each.detach()
 

@@ -79,7 +79,7 @@ def measure(clients: int, folder: Path, rounds: int) -> Point:
     """Time iterations and exchanges of so many clients in this process, which holds nothing else."""
     keep_freed_memory()
     backbone = load(folder, length=LENGTH, dropout=0.0, precision="auto", device=CPU)
-    options: dict[str, Any] = {"rank": RANK, "alpha": 32, "dropout": 0.1, "noise": backbone.noise}
+    options: dict[str, Any] = {"rank": RANK, "alpha": 32, "dropout": 0.1, "dropout_keys": backbone.dropout_keys}
     adapters = Adapters(backbone.body, targets=["q_proj", "v_proj"], clients=clients, **options)
     adapters.initialise("shared", seed=0)
     generator = torch.Generator().manual_seed(0)

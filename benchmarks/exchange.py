@@ -43,7 +43,7 @@ MOST = 20  # clients that an experiment takes
 def stack(folder: Path, clients: int) -> tuple[Backbone, Adapters]:
     """Load the model with drawn adapters whose B is not zero."""
     backbone = load(folder, length=LENGTH, dropout=0.0, precision="auto", device=torch.device("cpu"))
-    adapters = Adapters(backbone.body, targets=None, clients=clients, rank=4, alpha=32, dropout=0.0, noise=backbone.noise)
+    adapters = Adapters(backbone.body, targets=None, clients=clients, rank=4, alpha=32, dropout=0.0, dropout_keys=backbone.dropout_keys)
     adapters.initialise("own", seed=0)
     generator = torch.Generator().manual_seed(0)
     for module in adapters.modules.values():

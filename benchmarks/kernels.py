@@ -17,8 +17,8 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from benchmarks.common import in_turn, ratio, show, summary
 from pcft.models.attention import attention as causal
-from pcft.models.dropout import Dropout, Noise, select
-from pcft.models.frozen_linear import Frozen
+from pcft.models.dropout import Dropout, DropoutKeys, select
+from pcft.models.frozen_linear import FrozenLinear
 from pcft.models.rms_norm import RMSNorm
 from pcft.runtime.malloc import keep_freed_memory
 
@@ -49,7 +49,7 @@ def attention(rows: int, heads: int, length: int) -> None:
 
 def dropout(rows: int, length: int, width: int) -> None:
     """Dropout of an adapter's input in bfloat16."""
-    noise = Noise()
+    noise = DropoutKeys()
     noise.set([("dropout", 0, 0, row) for row in range(rows)], seed=0)
     x, ours = torch.randn(rows, length, width).bfloat16(), Dropout(0.1, noise, "here")
     compare(f"dropout {rows}x{length}x{width}", lambda: ours(x), lambda: F.dropout(x, 0.1))
@@ -58,14 +58,14 @@ def dropout(rows: int, length: int, width: int) -> None:
 def product(rows: int, width: int, height: int) -> None:
     """Product with a frozen weight in bfloat16, the bias included."""
     x, weight, bias = (torch.randn(*shape).bfloat16() for shape in ((rows, width), (width, height), (height,)))
-    ours = Frozen(weight, bias)
+    ours = FrozenLinear(weight, bias)
     compare(f"product {rows}x{width}x{height}", lambda: ours(x), lambda: torch.addmm(bias, x, weight))
 
 
 def precisions(rows: int, width: int, height: int) -> None:
     """Product with a frozen weight in bfloat16, as `ours`, and in float32."""
     x, weight = torch.randn(rows, width), torch.randn(width, height)
-    low, half, full = x.bfloat16(), Frozen(weight.bfloat16()), Frozen(weight)
+    low, half, full = x.bfloat16(), FrozenLinear(weight.bfloat16()), FrozenLinear(weight)
     compare(f"bfloat16 against float32, product {rows}x{width}x{height}", lambda: half(low), lambda: full(x))
 
 

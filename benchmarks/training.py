@@ -103,7 +103,7 @@ def stacked(case: Case, folder: Path, device: torch.device) -> tuple[Trainer, Ca
     """Return our trainer, and an iteration of it."""
     keep_freed_memory()
     backbone = load(folder, length=case.length, dropout=case.dropout, precision=case.training.precision, device=device)
-    options: dict[str, Any] = {"rank": case.rank, "alpha": ALPHA, "dropout": case.adapter_dropout, "noise": backbone.noise}
+    options: dict[str, Any] = {"rank": case.rank, "alpha": ALPHA, "dropout": case.adapter_dropout, "dropout_keys": backbone.dropout_keys}
     adapters = Adapters(backbone.body, targets=None, clients=case.clients, **options)
     adapters.initialise("shared", seed=0)
     backbone.body.to(device)

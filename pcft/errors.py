@@ -35,7 +35,7 @@ class DivergedError(PcftError):
     """A loss is no longer finite: the message names client, iteration and the last finite loss."""
 
 
-def some(things: Iterable[Any]) -> str:
+def abbreviated(things: Iterable[Any]) -> str:
     """Return the first of `things` as text for a message that stays short, on one line."""
     things = list(things)
     return ", ".join([*(_short.repr(thing) for thing in things[:SHOWN]), *(["…"] if len(things) > SHOWN else [])]) or "nothing"

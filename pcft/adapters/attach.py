@@ -9,13 +9,19 @@ from transformers.pytorch_utils import Conv1D
 
 from pcft.adapters.loaded_adapter import LoadedAdapter
 from pcft.errors import PcftError
-from pcft.models.dropout import Noise
+from pcft.models.dropout import DropoutKeys
 from pcft.models.lora import Adapters
 from pcft.models.stacked_linear import weight_of
 
 
 def attach(
-    body: nn.Module, prefix: str, noise: Noise, adapters: Sequence[LoadedAdapter | None], *, dropout: float = 0.0, trained: str = "AB"
+    body: nn.Module,
+    prefix: str,
+    dropout_keys: DropoutKeys,
+    adapters: Sequence[LoadedAdapter | None],
+    *,
+    dropout: float = 0.0,
+    trained: str = "AB",
 ) -> Adapters:
     """Attach stacked adapters to a model without its head; slot i holds `adapters[i]`, or nothing where that is None.
 
@@ -36,7 +42,14 @@ def attach(
     targets = sorted({name.rpartition(".")[2] for one in there for name in one.factors.modules})
     device = next(body.parameters()).device
     stacked = Adapters(
-        body, targets=targets, clients=len(adapters), rank=rank, alpha=scale * rank, dropout=dropout, noise=noise, trained=trained
+        body,
+        targets=targets,
+        clients=len(adapters),
+        rank=rank,
+        alpha=scale * rank,
+        dropout=dropout,
+        dropout_keys=dropout_keys,
+        trained=trained,
     )
     body.to(device)
     for slot, attached in enumerate(adapters):

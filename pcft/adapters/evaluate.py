@@ -60,7 +60,7 @@ def _scores(adapters: Sequence[LoadedAdapter], text: UserText, length: int, devi
     """Return the scores of the base model and of each adapter."""
     first, size = adapters[0], int(text.bytes.sum())
     base = backbone.load(first.base.folder, length=length, dropout=0.0, precision=first.precision, device=device)
-    stacked = attach(base.body, base.prefix, base.noise, [None, *adapters])
+    stacked = attach(base.body, base.prefix, base.dropout_keys, [None, *adapters])
     once = grid([torch.from_numpy(text.tokens).to(device)], length)
     repeated = Grid(*(part.expand(stacked.clients, -1, -1) for part in (once.inputs, once.targets, once.counted)))
     found = evaluation.evaluate(base, stacked, repeated, tokens_per_pass=Compute.tokens_per_pass)

@@ -16,7 +16,7 @@ from pcft.adapters.finished_run import FinishedRun
 from pcft.adapters.merge import merge
 from pcft.adapters.model_card import Card, Scores
 from pcft.artifacts import manifests
-from pcft.artifacts.files import building, read_object, sha256_of, write_json, write_text
+from pcft.artifacts.files import atomic_folder, read_object, sha256_of, write_json, write_text
 from pcft.artifacts.paths import SPLITS, client_folder, shard_name
 from pcft.errors import PcftError
 from pcft.models.peft_files import CONFIG, WEIGHTS
@@ -43,7 +43,7 @@ def export(folder: Path, output: Path, *, model: Path | None = None, merged: boo
     require_empty(output)
     base, corpus, scores = run.base(model), run.corpus(), _scores(run)
     output.mkdir(parents=True, exist_ok=True)
-    with building(output) as made:
+    with atomic_folder(output) as made:
         for client in range(run.clients):
             name = client_folder(client)
             card = _card(run, client, output / name, base, corpus, scores[client])

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from pcft.adapters.loaded_adapter import LoadedAdapter
-from pcft.errors import PcftError, first_line, some
+from pcft.errors import PcftError, abbreviated, first_line
 from pcft.models import peft_files
 from pcft.models.peft_files import CONFIG, WEIGHTS
 
@@ -49,5 +49,5 @@ def attach(model: PreTrainedModel | PeftModel, one: LoadedAdapter, number: int =
     wanted = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False).keys()
     for which, keys in (("lacks", wanted - tensors.keys()), ("holds", tensors.keys() - wanted)):
         if keys:
-            raise PcftError(f"{one.folder / WEIGHTS}: {which} {some(sorted(keys))}, unlike what {CONFIG} describes; {advice}")
+            raise PcftError(f"{one.folder / WEIGHTS}: {which} {abbreviated(sorted(keys))}, unlike what {CONFIG} describes; {advice}")
     return model

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pcft.artifacts import manifests
-from pcft.errors import PcftError, first_line, some
+from pcft.errors import PcftError, abbreviated, first_line
 
 
 def read_manifest(corpus: Path) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def read_manifest(corpus: Path) -> dict[str, Any]:
     manifest = manifests.read(corpus)
     kinds = {"mixture": dict, "shards": dict, "vocabulary": int}
     if wrong := [name for name, kind in kinds.items() if not isinstance(manifest.get(name), kind)]:
-        raise PcftError(f"{corpus / manifests.NAME}: has no {some(wrong)} as a corpus has; {manifests.again(corpus)}")
+        raise PcftError(f"{corpus / manifests.NAME}: has no {abbreviated(wrong)} as a corpus has; {manifests.how_to_rebuild(corpus)}")
     return manifest
 
 
@@ -45,4 +45,4 @@ def read_tokens(corpus: Path, name: str, manifest: dict[str, Any]) -> np.ndarray
             tokens = file.read(columns=["tokens"])["tokens"].combine_chunks()
         return np.from_dlpack(tokens.flatten()).astype(np.int64)
     except (OSError, pa.ArrowException, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise PcftError(f"{path}: not a shard of tokens ({first_line(error)}); {manifests.again(corpus)}") from None
+        raise PcftError(f"{path}: not a shard of tokens ({first_line(error)}); {manifests.how_to_rebuild(corpus)}") from None

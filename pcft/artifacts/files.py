@@ -46,7 +46,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path next to `path`; on success it becomes `path`, on failure it is removed.
 
     Its bytes are on the disk before its name is, so that a loss of power leaves it whole or absent too. Temporary files that killed
@@ -63,14 +63,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         with _named(temporary, path):
             yield temporary
-            settle(temporary)
+            fsync(temporary)
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def building(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder inside `folder`; on success all files in it move to the same paths in `folder`, on failure none does.
 
     Raises:
@@ -82,7 +82,7 @@ def building(folder: Path) -> Iterator[Path]:
         yield temporary
         made = sorted(path for path in temporary.rglob("*") if path.is_file())
         for path in made:
-            settle(path)
+            fsync(path)
         for path in made:
             target = folder / path.relative_to(temporary)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def _named(temporary: Path, path: Path) -> Iterator[None]:
         raise
 
 
-def settle(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Write a file's bytes to the disk now."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -111,7 +111,7 @@ def settle(path: Path) -> None:
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -36,7 +36,7 @@ def read(folder: Path, *, advice: str | None = None) -> dict[str, Any]:
         advice = advice or "run Snakemake, which makes what belongs there"
         raise PcftError(f"{path}: no readable manifest (there is none); {advice}") from None
     except (OSError, ValueError) as error:
-        raise PcftError(f"{path}: no readable manifest ({first_line(error)}); {advice or again(folder)}") from None
+        raise PcftError(f"{path}: no readable manifest ({first_line(error)}); {advice or how_to_rebuild(folder)}") from None
 
 
 def checksums(manifest: dict[str, Any]) -> dict[str, str]:
@@ -63,7 +63,7 @@ def verify(folder: Path, *, only: Iterable[str] | None = None, required: bool = 
     manifest = read(folder, advice=advice)
     listed = checksums(manifest)
     if not listed:
-        raise PcftError(f"{folder / NAME}: lists no files; {advice or again(folder)}")
+        raise PcftError(f"{folder / NAME}: lists no files; {advice or how_to_rebuild(folder)}")
     for name in listed if only is None else only:
         compare(folder, name, listed.get(name), advice=advice)
     return manifest
@@ -71,7 +71,7 @@ def verify(folder: Path, *, only: Iterable[str] | None = None, required: bool = 
 
 def compare(folder: Path, name: str, checksum: str | None, *, advice: str | None = None) -> None:
     """Raise PcftError unless a file of a folder is there and has the SHA-256 that the manifest states; `advice` as in `verify`."""
-    file, advice = folder / name, advice or again(folder)
+    file, advice = folder / name, advice or how_to_rebuild(folder)
     if checksum is None:
         raise PcftError(f"{file}: not listed in {NAME}; {advice}")
     if not file.is_file():
@@ -80,6 +80,6 @@ def compare(folder: Path, name: str, checksum: str | None, *, advice: str | None
         raise PcftError(f"{file}: its SHA-256 is not the one in {NAME}; {advice}")
 
 
-def again(folder: Path) -> str:
+def how_to_rebuild(folder: Path) -> str:
     """Return how to have what a folder holds made anew."""
     return f"remove {folder / NAME} and run Snakemake, which makes it anew"

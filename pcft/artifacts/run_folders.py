@@ -30,7 +30,7 @@ def verify(folder: Path, *files: str) -> None:
     manifests.verify(folder, only=files)
     made = read_made_with(folder)
     if (made.get("settings"), f"seed={made.get('seed')}") != (settings_of(folder), folder.name):
-        raise PcftError(f"{folder}: holds a run of other settings or another seed; {manifests.again(folder)}")
+        raise PcftError(f"{folder}: holds a run of other settings or another seed; {manifests.how_to_rebuild(folder)}")
 
 
 def settings_of(folder: Path) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def read_cost(folder: Path) -> dict[str, Any]:
     try:
         return read_object(path)
     except (OSError, ValueError) as error:
-        raise PcftError(f"{path}: not a record of costs ({first_line(error)}); {manifests.again(folder)}") from None
+        raise PcftError(f"{path}: not a record of costs ({first_line(error)}); {manifests.how_to_rebuild(folder)}") from None
 
 
 def warmup_folder(folder: Path) -> Path:
@@ -115,5 +115,5 @@ def read_made_with(folder: Path) -> dict[str, Any]:
     """
     made = manifests.read(folder).get("made_with")
     if not isinstance(made, dict) or not isinstance(made.get("settings"), dict):
-        raise PcftError(f"{folder / manifests.NAME}: does not say what it was made with; {manifests.again(folder)}")
+        raise PcftError(f"{folder / manifests.NAME}: does not say what it was made with; {manifests.how_to_rebuild(folder)}")
     return made

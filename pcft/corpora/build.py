@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pcft.artifacts.files import building, sha256_of, write_json
+from pcft.artifacts.files import atomic_folder, sha256_of, write_json
 from pcft.artifacts.paths import shard_name
 from pcft.config.corpora import Source
 from pcft.corpora import corpus_statistics, ingestion, shards
@@ -122,7 +122,7 @@ def _write_shards(
     vocabulary, end_of_text = tokenizer.vocabulary, tokenizer.end_of_text
     compared = [shard_name(client, "train") for client in range(min(job.corpus.clients, corpus_statistics.COMPARED_CLIENTS))]
     output.mkdir(parents=True, exist_ok=True)
-    with building(output) as folder, ThreadPoolExecutor(threads) as pool:
+    with atomic_folder(output) as folder, ThreadPoolExecutor(threads) as pool:
 
         def write(shard: tuple[str, Documents, list[str]]) -> tuple[str, dict[str, Any], np.ndarray | None]:
             name, documents, categories = shard

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pcft.config.corpora import Format, Source
 from pcft.corpora.documents import NO_CLIENT, Record
-from pcft.errors import SHOWN, PcftError, first_line, some
+from pcft.errors import SHOWN, PcftError, abbreviated, first_line
 
 ENDINGS: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 ROWS = 1000  # of a table at a time
@@ -51,7 +51,7 @@ class WhereFilter:
         """Raise PcftError if there were records and none matched."""
         if any(self._others.values()) and not self._matches:
             wanted = " and ".join(f"{name} = {' or '.join(map(repr, values))}" for name, values in self.where.items())
-            found = "; ".join(f"{name} is {some(values[key] for key in sorted(values))}" for name, values in self._others.items())
+            found = "; ".join(f"{name} is {abbreviated(values[key] for key in sorted(values))}" for name, values in self._others.items())
             raise PcftError(f"no record has {wanted}; {found}")
 
 
@@ -241,4 +241,4 @@ def _import_datasets() -> Any:
 def _require(present: Collection[str], fields: list[str], place: str) -> None:
     for name in fields:
         if name not in present:
-            raise PcftError(f"{place}: has no field '{name}'; it has {some(present)}")
+            raise PcftError(f"{place}: has no field '{name}'; it has {abbreviated(present)}")

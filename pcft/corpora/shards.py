@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pcft.artifacts.files import replacing
+from pcft.artifacts.files import atomic_write
 from pcft.corpora.documents import Documents
 
 
@@ -23,5 +23,5 @@ def write(documents: Documents, categories: Sequence[str], path: Path, *, tokeni
     offsets = np.concatenate([[0], np.cumsum(documents.lengths)]).astype(np.int32)
     tokens = pa.ListArray.from_arrays(offsets, pa.array(documents.tokens.astype(kind.to_pandas_dtype(), copy=False)))
     columns = [pa.array([f"{name:016x}" for name in documents.names.tolist()], pa.string()), pa.array(categories, pa.string()), tokens]
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         pq.write_table(pa.table(columns, schema=schema), temporary, compression="zstd")

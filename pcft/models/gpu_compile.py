@@ -17,7 +17,7 @@ from torch import Tensor
 P = ParamSpec("P")
 
 
-def fused(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+def compile_on_gpu(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
     """Have `function` compiled when its first argument is on a GPU, at the first call; as it stands elsewhere, or without Triton."""
 
     @cache

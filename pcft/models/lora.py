@@ -18,7 +18,7 @@ from transformers.pytorch_utils import Conv1D
 
 from pcft import seeding
 from pcft.errors import PcftError
-from pcft.models.dropout import Dropout, Noise
+from pcft.models.dropout import Dropout, DropoutKeys
 from pcft.models.stacked_linear import SharedInput, StackedLinear, by_input
 
 Initial = Literal["shared", "own", "reference"]
@@ -39,7 +39,7 @@ class Adapters:
 
     Attributes:
         modules: module name -> its stacked linear; `A` is [N, in, r] and `B` is [N, r, out], float32.
-        noise: the keys that the dropouts of model and adapters follow.
+        dropout_keys: the keys that the dropouts of model and adapters follow.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Adapters:
         rank: int,
         alpha: float,
         dropout: float,
-        noise: Noise,
+        dropout_keys: DropoutKeys,
         trained: str = "AB",
     ) -> None:
         """Freeze `model` and put a `StackedLinear` in the place of each target.
@@ -65,7 +65,7 @@ class Adapters:
         """
         self.clients, self.rank, self.alpha, self.dropout = clients, rank, alpha, dropout
         self.scale = alpha / rank
-        self.noise = noise
+        self.dropout_keys = dropout_keys
         self.modules: dict[str, StackedLinear] = {}
         self.groups: list[SharedInput] = []
         model.requires_grad_(False)
@@ -82,29 +82,29 @@ class Adapters:
         names = list(linear)
         for group in groups:
             members, bases = [self.modules[names[i]] for i in group], [linear.pop(names[i]) for i in group]  # freed one by one
-            self.groups.append(SharedInput(members, bases, self.scale, Dropout(dropout, noise, names[group[0]])))
+            self.groups.append(SharedInput(members, bases, self.scale, Dropout(dropout, dropout_keys, names[group[0]])))
 
     @contextmanager
-    def serving(self, clients: Tensor | slice) -> Iterator[None]:
+    def active(self, clients: Tensor | slice) -> Iterator[None]:
         """Let slot i of the passes within be client `clients[i]`; at the end, what they left as gradients is added to the factors'.
 
         Args:
             clients: int64 [S], or a slice; where there are to be gradients, no client twice.
         """
         modules = list(self.modules.values())
-        before = [module.served for module in modules]
+        before = [module.active_factors for module in modules]
         for module in modules:
-            module.served = [p.detach()[clients].requires_grad_(p.requires_grad) for p in (module.A, module.B)]
+            module.active_factors = [p.detach()[clients].requires_grad_(p.requires_grad) for p in (module.A, module.B)]
         try:
             yield
             for module in modules:
-                for parameter, factor in zip((module.A, module.B), module.served, strict=True):
+                for parameter, factor in zip((module.A, module.B), module.active_factors, strict=True):
                     if factor.grad is not None:
                         parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
                         parameter.grad[clients] += factor.grad
         finally:
             for module, earlier in zip(modules, before, strict=True):
-                module.served = earlier
+                module.active_factors = earlier
             for group in self.groups:
                 group.forget()
 

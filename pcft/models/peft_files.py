@@ -11,8 +11,8 @@ from typing import Any
 from torch import Tensor
 
 from pcft.artifacts import tensor_files
-from pcft.artifacts.files import read_object, replacing, write_json
-from pcft.errors import PcftError, first_line, some
+from pcft.artifacts.files import atomic_write, read_object, write_json
+from pcft.errors import PcftError, abbreviated, first_line
 from pcft.models.lora import Adapters
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -84,7 +84,7 @@ def write(adapters: Adapters, client: int, folder: Path, *, base: str, prefix: s
         "bias": "none",
         "inference_mode": True,
     }
-    with replacing(folder / WEIGHTS) as temporary:
+    with atomic_write(folder / WEIGHTS) as temporary:
         tensor_files.write(factors, temporary, {"format": "pt"})
     write_json(folder / CONFIG, config)
 
@@ -98,16 +98,16 @@ def read(folder: Path) -> LoraFactors:
     path, config, tensors = folder / WEIGHTS, read_config(folder), read_tensors(folder)
     if variants := [name for name, value in PLAIN.items() if config.get(name) not in (value, None)]:
         advice = "generate takes such adapters, evaluate and join do not"
-        raise PcftError(f"{folder / CONFIG}: sets {some(variants)}, which is more than plain LoRA; {advice}")
+        raise PcftError(f"{folder / CONFIG}: sets {abbreviated(variants)}, which is more than plain LoRA; {advice}")
     rank = config["r"]
     factors: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         found = FACTOR.fullmatch(name)
         if found is None:
-            raise PcftError(f"{path}: holds {some([name])}, which is no factor of plain LoRA; merge or drop it")
+            raise PcftError(f"{path}: holds {abbreviated([name])}, which is no factor of plain LoRA; merge or drop it")
         factors.setdefault(found[1], {})[found[2]] = tensor
     for name, pair in factors.items():
-        _check(pair, rank, f"{path}: {some([name])}")
+        _check(pair, rank, f"{path}: {abbreviated([name])}")
     return LoraFactors(rank, config["lora_alpha"] / rank, {name: (pair["A"], pair["B"]) for name, pair in factors.items()})
 
 
@@ -151,7 +151,7 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
         raise PcftError(f"{path}: holds no factors; {ADVICE}")
     for name, tensor in tensors.items():
         if not (tensor.is_floating_point() and tensor.isfinite().all()):
-            raise PcftError(f"{path}: {some([name])} is not of finite numbers; the run that made it failed")
+            raise PcftError(f"{path}: {abbreviated([name])} is not of finite numbers; the run that made it failed")
     return tensors
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from pcft.models.dropout import Dropout, select, select_
-from pcft.models.frozen_linear import Frozen
+from pcft.models.frozen_linear import FrozenLinear
 
 
 def weight_of(base: nn.Linear | Conv1D) -> Tensor:
@@ -33,7 +33,7 @@ class StackedLinear(nn.Module):
         self.A = nn.Parameter(torch.zeros(clients, width, rank))
         self.B = nn.Parameter(torch.zeros(clients, rank, height))
         self.transposed = isinstance(base, Conv1D)  # as PEFT wants to know
-        self.served: list[Tensor] = []  # A and B of the slots, [S, in, r] and [S, r, out]; empty for all clients in order
+        self.active_factors: list[Tensor] = []  # A and B of the slots, [S, in, r] and [S, r, out]; empty for all clients in order
         self.work: list[SharedInput] = []  # the one that does this module's, in a list because it is no submodule
 
     def forward(self, x: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ class SharedInput:
         self.members, self.scale, self.dropout = members, scale, dropout
         self.heights = [member.B.shape[-1] for member in members]
         weights = [weight_of(base) for base in bases]
-        self.base = Frozen(weights[0] if len(bases) == 1 else torch.cat(weights, 1), _biases(bases, self.heights))
+        self.base = FrozenLinear(weights[0] if len(bases) == 1 else torch.cat(weights, 1), _biases(bases, self.heights))
         for member in members:
             member.work = [self]
         self.forget()
@@ -75,7 +75,7 @@ class SharedInput:
         return output
 
     def _all(self, x: Tensor) -> Tensor:
-        factors = [[factor.to(x.dtype) for factor in member.served or (member.A, member.B)] for member in self.members]
+        factors = [[factor.to(x.dtype) for factor in member.active_factors or (member.A, member.B)] for member in self.members]
         A, B = torch.cat([A for A, _ in factors], 2), _diagonal([B for _, B in factors], self.heights)
         kept = self.dropout.kept(x)
         scale = self.scale if kept is None else self.scale * self.dropout.scale
@@ -106,7 +106,7 @@ class _Updated(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, A: Tensor, B: Tensor, base: Frozen, kept: Tensor | None, scale: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, A: Tensor, B: Tensor, base: FrozenLinear, kept: Tensor | None, scale: float) -> Tensor:
         selected = (x if kept is None else select(x, kept)).reshape(len(A), -1, x.shape[-1])
         low = torch.bmm(selected, A)  # [S, b*t, r]
         out = base(x.reshape(-1, x.shape[-1]))
@@ -128,7 +128,7 @@ class _Updated(torch.autograd.Function):
         if ctx.needs_input_grad[2]:
             to_B = torch.bmm(low.mT, slotted).mul_(ctx.scale)
         if ctx.needs_input_grad[0]:
-            to_x = ctx.base.back(rows).view(selected.shape)
+            to_x = ctx.base.input_gradient(rows).view(selected.shape)
             if kept is None:
                 to_x.baddbmm_(to_low, A.mT)
             else:

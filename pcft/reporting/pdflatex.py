@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from pcft.artifacts.files import replacing
+from pcft.artifacts.files import atomic_write
 from pcft.errors import PcftError
 
 INSTALL = (
@@ -37,5 +37,5 @@ def typeset(source: Path, output: Path) -> None:
                 error = next((" ".join(lines[i : i + 2]) for i, line in enumerate(lines) if line.startswith("!")), "no message")
                 raise PcftError(f"{source}: pdflatex failed ({error}); if it lacks a package, {INSTALL}")
         made = (Path(folder) / source.with_suffix(".pdf").name).read_bytes()
-    with replacing(output) as temporary:
+    with atomic_write(output) as temporary:
         temporary.write_bytes(made)

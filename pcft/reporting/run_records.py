@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from pcft.artifacts import run_folders
-from pcft.artifacts.manifests import again
+from pcft.artifacts.manifests import how_to_rebuild
 from pcft.artifacts.run_folders import settings_of, verify
 from pcft.errors import PcftError, first_line
 
@@ -32,7 +32,7 @@ def _read(file: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(file)
     except (OSError, ValueError) as error:
-        raise PcftError(f"{file}: not a table of records ({first_line(error)}); {again(file.parent)}") from None
+        raise PcftError(f"{file}: not a table of records ({first_line(error)}); {how_to_rebuild(file.parent)}") from None
 
 
 def read_cost(run: Path) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def read_cost(run: Path) -> dict[str, Any]:
     """
     cost = run_folders.read_cost(run)
     if missing := COST_KEYS - set(cost):
-        raise PcftError(f"{run / 'cost.json'}: not a record of costs (lacks {', '.join(sorted(missing))}); {again(run)}")
+        raise PcftError(f"{run / 'cost.json'}: not a record of costs (lacks {', '.join(sorted(missing))}); {how_to_rebuild(run)}")
     return cost
 
 

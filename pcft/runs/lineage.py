@@ -10,7 +10,7 @@ from pcft.artifacts import manifests
 from pcft.artifacts.files import sha256_of
 from pcft.artifacts.paths import METRICS, STATE, WEIGHTS
 from pcft.artifacts.run_folders import read_made_with
-from pcft.errors import PcftError, some
+from pcft.errors import PcftError, abbreviated
 from pcft.workflow.jobs.as_json import as_json
 from pcft.workflow.jobs.run import Run
 
@@ -38,7 +38,7 @@ def verify_start(warmup: Path, run: Run, made: Mapping[str, Any]) -> None:
     wanted = as_json(run.warmup())
     other += [name for name, value in wanted.items() if name != "strategy_name" and theirs["settings"].get(name) != value]
     if other:
-        raise PcftError(f"{warmup}: was made with another {some(other)} than this run; {manifests.again(warmup)}")
+        raise PcftError(f"{warmup}: was made with another {abbreviated(other)} than this run; {manifests.how_to_rebuild(warmup)}")
 
 
 def _checksum(path: Path) -> str | None:

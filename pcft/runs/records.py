@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from pcft.artifacts.files import replacing
+from pcft.artifacts.files import atomic_write
 from pcft.collaboration.communication import ROUTES
 from pcft.collaboration.exchange import Outcome
 from pcft.collaboration.trust import distance, effective_peers
@@ -134,7 +134,7 @@ class Records:
         self.parts[name].append(pa.table([_column(values[field.name], field.type, rows) for field in TABLES[name]], schema=TABLES[name]))
 
     def _write(self, name: str, folder: Path) -> None:
-        with replacing(folder / f"{name}.parquet") as temporary:
+        with atomic_write(folder / f"{name}.parquet") as temporary:
             pq.write_table(self.table(name).combine_chunks(), temporary)
 
 

@@ -158,7 +158,7 @@ def _load_backbone(job: Job, corpus: Corpus) -> Backbone:
 def _attach_adapters(job: Job, backbone: Backbone, clients: int) -> Adapters:
     settings = job.run.adapters
     options: dict[str, Any] = {"rank": settings.rank, "alpha": settings.alpha, "dropout": settings.dropout, "trained": job.run.trained}
-    adapters = Adapters(backbone.body, targets=settings.targets, clients=clients, noise=backbone.noise, **options)
+    adapters = Adapters(backbone.body, targets=settings.targets, clients=clients, dropout_keys=backbone.dropout_keys, **options)
     adapters.initialise(settings.initial, seed=job.seed)
     backbone.body.to(job.device)
     return adapters

@@ -18,7 +18,7 @@ from typing import Any
 from torch import Tensor
 
 from pcft.artifacts import tensor_files
-from pcft.artifacts.files import replacing, settle, sha256_of
+from pcft.artifacts.files import atomic_write, fsync, sha256_of
 from pcft.errors import PcftError, first_line
 from pcft.training.trainer import Trainer
 
@@ -48,7 +48,7 @@ class Checkpoints:
         temporary = self.folder / f".{os.getpid()}.part"
         try:
             tensor_files.write(tensors, temporary, metadata)
-            settle(temporary)
+            fsync(temporary)
             number = 1 + max((int(path.name[:8]) for path in self._files()), default=0)
             temporary.rename(self.folder / f"{number:08d}-{iteration}-{sha256_of(temporary)}.safetensors")
         finally:
@@ -108,7 +108,7 @@ def _joined(tensors: Mapping[str, Tensor], values: dict[str, dict[str, Any]]) ->
 
 def save_trainer(trainer: Trainer, iteration: int, path: Path) -> None:
     """Write the state of a trainer after `iteration`, from which runs that share it start; the file is whole or absent."""
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         tensor_files.write(trainer.state_dict(), temporary, {"iteration": str(iteration)})
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pcft.models.frozen_linear import Frozen
-from pcft.models.gpu_compile import fused
+from pcft.models.frozen_linear import FrozenLinear
+from pcft.models.gpu_compile import compile_on_gpu
 
 CHUNK = 512  # positions whose logits are in memory at once, in the type of the head
 BLOCK = 16  # of these, positions that are worked on in float32 at once on a CPU, while they are in the cache
@@ -21,7 +21,7 @@ BLOCK = 16  # of these, positions that are worked on in float32 at once on a CPU
 
 class _WeightedCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, head: Frozen, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, hidden: Tensor, head: FrozenLinear, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         losses = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
         gradient = torch.empty_like(hidden)
         for chunk in _slices(0, len(hidden), CHUNK):
@@ -29,7 +29,7 @@ class _WeightedCrossEntropy(torch.autograd.Function):
             for part in _slices(chunk.start, chunk.stop, _block(hidden)):
                 rows = logits[part.start - chunk.start : part.stop - chunk.start]
                 losses[part] = _differentiate(rows, targets[part, None], weights[part, None])
-            gradient[chunk] = head.back(logits)
+            gradient[chunk] = head.input_gradient(logits)
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(losses)
         return losses @ weights, losses
@@ -40,7 +40,7 @@ class _WeightedCrossEntropy(torch.autograd.Function):
         return gradient * upstream[0], None, None, None
 
 
-@fused
+@compile_on_gpu
 def _differentiate(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Replace logits [rows, vocabulary] by weight · (softmax - one-hot), worked out in float32; return the losses, [rows]."""
     wide = logits.float()  # the same memory if it is float32 already
@@ -53,7 +53,7 @@ def _differentiate(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return loss.squeeze(-1)
 
 
-def weighted_cross_entropy(hidden: Tensor, head: Frozen, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def weighted_cross_entropy(hidden: Tensor, head: FrozenLinear, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Return (Σ weight · loss, loss of each position), of which only the sum carries a gradient.
 
     Args:
@@ -67,7 +67,7 @@ def weighted_cross_entropy(hidden: Tensor, head: Frozen, targets: Tensor, weight
 
 
 @torch.no_grad()
-def score(hidden: Tensor, head: Frozen, targets: Tensor) -> tuple[Tensor, Tensor]:
+def score(hidden: Tensor, head: FrozenLinear, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Return the loss (nats, float32) and whether the best guess was right (bool) of each position."""
     losses, hits = [], []
     for chunk in _slices(0, len(hidden), CHUNK):

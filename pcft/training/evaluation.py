@@ -46,9 +46,9 @@ def evaluate(backbone: Backbone, adapters: Adapters, texts: Grid, *, tokens_per_
     clients, windows, length = texts.inputs.shape
     loss = torch.zeros(clients, dtype=torch.float64)
     hits = torch.zeros(clients, dtype=torch.float64)
-    backbone.noise.clear()
+    backbone.dropout_keys.clear()
     for slots, part in passes(tokens_per_pass, clients, windows, length):
-        with adapters.serving(slots if adapter_ids is None else adapter_ids[slots]):
+        with adapters.active(slots if adapter_ids is None else adapter_ids[slots]):
             hidden = backbone.hidden(texts.inputs[slots, part].reshape(-1, length))
         losses, right = score(hidden.flatten(0, 1), backbone.logits, texts.targets[slots, part].reshape(-1))
         counted = texts.counted[slots, part].flatten(1)
@@ -145,11 +145,11 @@ def predict(
         tokens_per_pass: bounds memory; it does not change results beyond rounding.
     """
     length, vocabulary = text.inputs.shape[-1], len(backbone.head)
-    backbone.noise.clear()
+    backbone.dropout_keys.clear()
     found = []
     for slots, _ in passes(tokens_per_pass, len(participants), 1, length):
         parts = []
-        with adapters.serving(participants[slots]):
+        with adapters.active(participants[slots]):
             for window in range(text.inputs.shape[1]):
                 hidden = _counted(backbone, text, window, len(participants[slots]), last_only)
                 for part in torch.split(hidden, max(1, POSITIONS // len(hidden)), dim=1):

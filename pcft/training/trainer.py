@@ -113,8 +113,8 @@ class Trainer:
         """Add the gradients of some clients' windows, [clients, rows, length]; return the clients' share of their mean loss."""
         numbers = range(clients.start, clients.stop)
         names = [("dropout", client, iteration, row) for client in numbers for row in range(rows.start, rows.stop)]
-        self.backbone.noise.set(names, self.seed, inputs.device)
-        with self.adapters.serving(clients):
+        self.backbone.dropout_keys.set(names, self.seed, inputs.device)
+        with self.adapters.active(clients):
             hidden = self.backbone.hidden(inputs.flatten(0, 1)).flatten(0, 1)
             weight = torch.full((len(hidden),), 1 / self.tokens, device=inputs.device)
             total, each = weighted_cross_entropy(hidden, self.backbone.logits, targets.flatten(), weight)

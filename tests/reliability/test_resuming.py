@@ -20,7 +20,7 @@ import pytest
 from pcft.config.events import Events, Poison, Privacy
 from pcft.config.experiments import Exchange
 from pcft.config.strategies import Strategy
-from pcft.models.frozen_linear import Frozen
+from pcft.models.frozen_linear import FrozenLinear
 from pcft.runs import setup
 from pcft.runs.loop import Loop
 from pcft.runs.setup import Job
@@ -54,15 +54,15 @@ def outputs(folder: Path) -> dict[str, bytes]:
 
 def at_call(number: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Send this process a signal in the midst of the `number`th product with a frozen weight; return a list that counts them."""
-    calls, original = [0], Frozen.__call__
+    calls, original = [0], FrozenLinear.__call__
 
-    def call(self: Frozen, x: Any) -> Any:
+    def call(self: FrozenLinear, x: Any) -> Any:
         calls[0] += 1
         if calls[0] == number:
             signal.raise_signal(signal.SIGTERM)
         return original(self, x)
 
-    monkeypatch.setattr(Frozen, "__call__", call)
+    monkeypatch.setattr(FrozenLinear, "__call__", call)
     return calls
 
 

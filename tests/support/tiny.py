@@ -77,7 +77,7 @@ def tiny(kind: str) -> transformers.PreTrainedModel:
 
 def attach(base: Backbone, clients: int, *, rank: int = 3, alpha: float = 6.0, dropout: float = 0.0, seed: int = 0) -> Adapters:
     """Attach adapters to every linear module and give A and B random values."""
-    adapters = Adapters(base.body, targets=None, clients=clients, rank=rank, alpha=alpha, dropout=dropout, noise=base.noise)
+    adapters = Adapters(base.body, targets=None, clients=clients, rank=rank, alpha=alpha, dropout=dropout, dropout_keys=base.dropout_keys)
     randomise(adapters, seed)
     return adapters
 

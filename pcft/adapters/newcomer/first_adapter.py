@@ -90,7 +90,7 @@ def _attach(exported: ExportedAdapters, own: Mapping[str, Tensor] | None, device
     first, length = exported.peers[0], exported.training.sequence_length
     base = backbone.load(first.base.folder, length=length, dropout=0.0, precision=first.precision, device=device)
     slots = [*exported.peers, None, None, None, *([] if own is None else [None])]
-    adapters = attach(base.body, base.prefix, base.noise, slots, dropout=exported.adaptation.dropout)
+    adapters = attach(base.body, base.prefix, base.dropout_keys, slots, dropout=exported.adaptation.dropout)
     for name, factor in (own or {}).items():
         adapters.factors()[name][-1] = factor[0]
     return base, adapters

@@ -41,8 +41,8 @@ class LocalClient:
         like, adaptation = exported.peers[0], exported.adaptation
         length, dropout = training.sequence_length, training.dropout
         self.base = backbone.load(like.base.folder, length=length, dropout=dropout, precision=like.precision, device=device)
-        body, prefix, noise = self.base.body, self.base.prefix, self.base.noise
-        self.adapters = attach(body, prefix, noise, [like], dropout=adaptation.dropout, trained=exported.trained)
+        body, prefix, dropout_keys = self.base.body, self.base.prefix, self.base.dropout_keys
+        self.adapters = attach(body, prefix, dropout_keys, [like], dropout=adaptation.dropout, trained=exported.trained)
         shared = exported.seed if adaptation.initial == "shared" else seeding.derive(seed, "newcomer")
         self.adapters.initialise(adaptation.initial, seed=shared)
         self.text, self.training, self.seed, self.tokens_per_pass = text, training, seed, tokens_per_pass

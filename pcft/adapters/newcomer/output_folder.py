@@ -15,7 +15,7 @@ from pcft.adapters.newcomer.exported_adapters import ExportedAdapters
 from pcft.adapters.newcomer.first_adapter import OWN, FirstAdapter
 from pcft.adapters.newcomer.options import JoinOptions
 from pcft.artifacts import manifests
-from pcft.artifacts.files import building, write_json, write_text
+from pcft.artifacts.files import atomic_folder, write_json, write_text
 from pcft.config.strategies import SOURCES
 from pcft.models import peft_files
 
@@ -34,7 +34,7 @@ def write(start: FirstAdapter, exported: ExportedAdapters, options: JoinOptions,
     first = exported.peers[0]
     name, revision = first.base.reference(output)
     output.mkdir(parents=True, exist_ok=True)
-    with building(output) as made:
+    with atomic_folder(output) as made:
         peft_files.write(start.adapters, start.slot, made, base=name, revision=revision, prefix=start.base.prefix)
         write_json(made / FOUND, found)
         write_text(made / CARD, _card(exported, options, found, output).render())

@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from pcft.artifacts.corpus_folders import read_manifest
-from pcft.artifacts.files import replacing
+from pcft.artifacts.files import atomic_write
 from pcft.config.figures import Figures
 from pcft.reporting.figures.data import read
 from pcft.reporting.figures.style import rc_params
@@ -81,7 +81,7 @@ def _write(draw: Callable[[], Figure], look: Figures, output: Path, note: str = 
         for kind, metadata in METADATA.items():
             drawn = io.BytesIO()  # Matplotlib hides the error of a full disk behind another one
             figure.savefig(drawn, format=kind, dpi=look.resolution, metadata=metadata)
-            with replacing(output.with_name(f"{output.name}.{kind}")) as temporary:
+            with atomic_write(output.with_name(f"{output.name}.{kind}")) as temporary:
                 temporary.write_bytes(drawn.getvalue())
         plt.close(figure)
 

@@ -50,7 +50,7 @@ def test_exported_adapters_side_by_side_are_pefts(run: Path, tmp_path: Path) -> 
     first = attached[-1]
     assert first is not None
     base = backbone.load(first.base.folder, length=20, dropout=0.0, precision="float32", device=CPU)
-    attaching.attach(base.body, base.prefix, base.noise, attached)
+    attaching.attach(base.body, base.prefix, base.dropout_keys, attached)
     ours = base.hidden(TOKENS) @ base.head.T
     for slot, one in enumerate(attached):
         plain = transformers.AutoModelForCausalLM.from_pretrained(first.base.folder)

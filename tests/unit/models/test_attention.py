@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pcft.models.attention import attention
-from pcft.models.dropout import Dropout, Noise
+from pcft.models.dropout import Dropout, DropoutKeys
 
 
 def drawn(seed: int, *shape: int) -> Tensor:
@@ -14,10 +14,10 @@ def drawn(seed: int, *shape: int) -> Tensor:
 
 
 def module(rate: float) -> tuple[nn.Module, Dropout]:
-    noise = Noise()
-    noise.set([("dropout", client, 0, 0) for client in range(2)], 0)
+    dropout_keys = DropoutKeys()
+    dropout_keys.set([("dropout", client, 0, 0) for client in range(2)], 0)
     result = nn.Module()
-    result.attn_dropout = Dropout(rate, noise, "attention")
+    result.attn_dropout = Dropout(rate, dropout_keys, "attention")
     return result, result.attn_dropout
 
 

@@ -27,9 +27,9 @@ def test_only_models_with_dropout_get_it(load: Callable[..., Backbone]) -> None:
     for kind, differs in (("gpt2", True), ("llama", False)):
         base = load(kind, dropout=0.2)
         still = base.hidden(TOKENS)
-        base.noise.set([("dropout", 0, 0, r) for r in range(3)], 0)
+        base.dropout_keys.set([("dropout", 0, 0, r) for r in range(3)], 0)
         assert torch.equal(base.hidden(TOKENS), still) is not differs
-        base.noise.clear()
+        base.dropout_keys.clear()
         assert torch.equal(base.hidden(TOKENS), still)
 
 
@@ -41,7 +41,7 @@ def test_dropout_reaches_embedding_attention_and_residual(load: Callable[..., Ba
     module = base.body.get_submodule("h.0.attn")
     q = k = torch.randn(3, 4, 20, 8, generator=torch.Generator().manual_seed(0))
     values = torch.ones_like(q)
-    base.noise.set([("dropout", 0, 0, r) for r in range(3)], 0)
+    base.dropout_keys.set([("dropout", 0, 0, r) for r in range(3)], 0)
     out, _ = attention(module, q, k, values, None)
     rows = out[..., 0]  # sums of kept weights: 1 on average, not 1 each
     assert rows.mean() == pytest.approx(1, abs=0.1)

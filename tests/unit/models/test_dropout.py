@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from pcft.models import dropout as module
-from pcft.models.dropout import Dropout, Noise, random_words, select, select_
+from pcft.models.dropout import Dropout, DropoutKeys, random_words, select, select_
 
 ROWS = 64
 
 
-def noise(*clients: int, rows: int = 1, iteration: int = 0, seed: int = 0) -> Noise:
-    result = Noise()
+def dropout_keys(*clients: int, rows: int = 1, iteration: int = 0, seed: int = 0) -> DropoutKeys:
+    result = DropoutKeys()
     result.set([("dropout", c, iteration, r) for c in clients for r in range(rows)], seed)
     return result
 
@@ -18,7 +18,7 @@ def noise(*clients: int, rows: int = 1, iteration: int = 0, seed: int = 0) -> No
 @pytest.mark.parametrize("rate", [0.1, 0.2, 0.5])
 def test_rate_scale_and_spread(rate: float) -> None:
     x = torch.ones(ROWS, 128, 101)  # an odd size: the last word is cut
-    y = Dropout(rate, noise(*range(ROWS)), "here")(x)
+    y = Dropout(rate, dropout_keys(*range(ROWS)), "here")(x)
     kept = y > 0
     sigma = (rate * (1 - rate) / x.numel()) ** 0.5
     assert abs(kept.double().mean() - (1 - rate)) < 5 * sigma
@@ -32,10 +32,10 @@ def test_rate_scale_and_spread(rate: float) -> None:
 def test_neighbours_rows_places_and_iterations_are_independent() -> None:
     x = torch.ones(ROWS, 4096)
     masks = {
-        "base": Dropout(0.5, noise(*range(ROWS)), "a")(x),
-        "place": Dropout(0.5, noise(*range(ROWS)), "b")(x),
-        "iteration": Dropout(0.5, noise(*range(ROWS), iteration=1), "a")(x),
-        "seed": Dropout(0.5, noise(*range(ROWS), seed=1), "a")(x),
+        "base": Dropout(0.5, dropout_keys(*range(ROWS)), "a")(x),
+        "place": Dropout(0.5, dropout_keys(*range(ROWS)), "b")(x),
+        "iteration": Dropout(0.5, dropout_keys(*range(ROWS), iteration=1), "a")(x),
+        "seed": Dropout(0.5, dropout_keys(*range(ROWS), seed=1), "a")(x),
     }
     signs = {name: mask - 1 for name, mask in masks.items()}  # ±1
     base, limit = signs.pop("base"), 5 / x.numel() ** 0.5
@@ -48,24 +48,24 @@ def test_neighbours_rows_places_and_iterations_are_independent() -> None:
 
 def test_mask_does_not_depend_on_company() -> None:
     x = torch.ones(6, 5, 7)
-    together = Dropout(0.3, noise(0, 1, 2, rows=2), "a")(x)
-    alone = Dropout(0.3, noise(1, rows=2), "a")(x[2:4])
+    together = Dropout(0.3, dropout_keys(0, 1, 2, rows=2), "a")(x)
+    alone = Dropout(0.3, dropout_keys(1, rows=2), "a")(x[2:4])
     torch.testing.assert_close(together[2:4], alone, rtol=0, atol=0)
 
 
 def test_several_rows_to_a_sequence() -> None:
     """Attention folds heads into rows: [sequences * heads, t, t]."""
     x = torch.ones(2, 4, 8, 8)
-    dropout = Dropout(0.5, noise(0, 1), "a")
+    dropout = Dropout(0.5, dropout_keys(0, 1), "a")
     torch.testing.assert_close(dropout(x.view(8, 8, 8)).view_as(x), dropout(x), rtol=0, atol=0)
     assert dropout(torch.ones(2 * 25, 7, 7)).shape == (50, 7, 7)  # an odd number of elements a sequence
 
 
 def test_off_without_keys_and_at_rate_zero() -> None:
     x = torch.ones(2, 3)
-    assert Dropout(0.5, Noise(), "a")(x) is x
-    assert Dropout(0.0, noise(0, 1), "a")(x) is x
-    keys = noise(0, 1)
+    assert Dropout(0.5, DropoutKeys(), "a")(x) is x
+    assert Dropout(0.0, dropout_keys(0, 1), "a")(x) is x
+    keys = dropout_keys(0, 1)
     keys.clear()
     assert not Dropout(0.5, keys, "a").active
 
@@ -86,15 +86,15 @@ def test_words_do_not_depend_on_where_counting_begins() -> None:
 def test_tiles_do_not_change_masks(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several rows to a tile, one, and several tiles to a row."""
     x = torch.ones(5, 9, 11)
-    whole = Dropout(0.5, noise(*range(5)), "a")(x)
+    whole = Dropout(0.5, dropout_keys(*range(5)), "a")(x)
     monkeypatch.setattr(module, "TILE", tile)
-    assert torch.equal(Dropout(0.5, noise(*range(5)), "a")(x), whole)
+    assert torch.equal(Dropout(0.5, dropout_keys(*range(5)), "a")(x), whole)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_gradient_is_that_of_a_product_with_the_mask(dtype: torch.dtype) -> None:
     x = torch.randn(4, 6, 8, generator=torch.Generator().manual_seed(0)).to(dtype).requires_grad_()
-    layer = Dropout(0.4, noise(*range(4)), "a")
+    layer = Dropout(0.4, dropout_keys(*range(4)), "a")
     factor = layer(torch.ones(4, 6, 8)).to(dtype)
     layer(x).backward(torch.full_like(x, 2))
     torch.testing.assert_close(x.grad, 2 * factor)

@@ -44,10 +44,10 @@ def test_served_slots(load: Callable[..., Backbone]) -> None:
     base = load()
     adapters = attach(base, 3)
     rows = TOKENS.repeat_interleave(2, 0)  # two windows a slot
-    with adapters.serving(torch.tensor([2, 0, 1])):
+    with adapters.active(torch.tensor([2, 0, 1])):
         mixed = base.hidden(rows)
     for slot, client in enumerate([2, 0, 1]):
-        with adapters.serving(torch.tensor([client])):
+        with adapters.active(torch.tensor([client])):
             torch.testing.assert_close(mixed[2 * slot : 2 * slot + 2], base.hidden(rows[2 * slot : 2 * slot + 2]))
 
 
@@ -62,7 +62,7 @@ def test_serving_adds_up_gradients(load: Callable[..., Backbone]) -> None:
         for parameter in parameters:
             parameter.grad = None
         for clients in groups:
-            with adapters.serving(clients):
+            with adapters.active(clients):
                 base.hidden(TOKENS[clients]).square().sum().backward()
         torch.testing.assert_close([p.grad for p in parameters], expected)
 
@@ -97,7 +97,7 @@ def test_initial_a(load: Callable[..., Backbone]) -> None:
 
 def attach_two(like: Adapters) -> torch.Tensor:
     model = tiny("llama").base_model
-    adapters = Adapters(model, targets=None, clients=2, rank=like.rank, alpha=1, dropout=0, noise=like.noise)
+    adapters = Adapters(model, targets=None, clients=2, rank=like.rank, alpha=1, dropout=0, dropout_keys=like.dropout_keys)
     adapters.initialise("reference", seed=1)
     return adapters.modules["layers.0.mlp.down_proj"].A.data
 
@@ -127,17 +127,17 @@ def test_members_of_a_group_called_on_their_own(load: Callable[..., Backbone]) -
     expected = {(m, z): m(z.clone()) for m in (q, k) for z in (x, y)}
     for m, z in ((k, x), (q, x), (q, x), (q, y), (k, x), (k, x), (q, x)):
         assert torch.equal(m(z), expected[m, z])
-    with adapters.serving(slice(1, 2)):
+    with adapters.active(slice(1, 2)):
         assert not torch.equal(k(x), expected[k, x])
     assert torch.equal(k(x), expected[k, x])  # nothing of another client's is left
 
 
 def test_targets(load: Callable[..., Backbone]) -> None:
     base = load()
-    adapters = Adapters(base.body, targets=["q_proj", "v_proj"], clients=1, rank=1, alpha=1, dropout=0, noise=base.noise)
+    adapters = Adapters(base.body, targets=["q_proj", "v_proj"], clients=1, rank=1, alpha=1, dropout=0, dropout_keys=base.dropout_keys)
     assert {name.rpartition(".")[2] for name in adapters.modules} == {"q_proj", "v_proj"}
     with pytest.raises(PcftError, match=r"no linear module named 'c_attn'; it has down_proj, gate_proj, k_proj"):
-        Adapters(load().body, targets=["c_attn"], clients=1, rank=1, alpha=1, dropout=0, noise=base.noise)
+        Adapters(load().body, targets=["c_attn"], clients=1, rank=1, alpha=1, dropout=0, dropout_keys=base.dropout_keys)
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])

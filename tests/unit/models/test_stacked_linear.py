@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from pcft.models.dropout import Dropout, Noise
+from pcft.models.dropout import Dropout, DropoutKeys
 from pcft.models.stacked_linear import SharedInput, StackedLinear, by_input
 
 CLIENTS, RANK, SCALE = 5, 3, 0.7
@@ -32,15 +32,15 @@ def test_values_and_gradients_against_the_formula(dtype: torch.dtype, tolerance:
     rows, length, width = shape
     heights, slots = [6, 10, 4][: len(bias)], torch.tensor([4, 0, 2])
     linear = bases(*heights, width=width, bias=bias)
-    noise = Noise()
-    noise.set([("dropout", slot, 0, row) for slot in range(3) for row in range(2)], 0)
-    dropout = Dropout(0.4, noise, "here")
+    dropout_keys = DropoutKeys()
+    dropout_keys.set([("dropout", slot, 0, row) for slot in range(3) for row in range(2)], 0)
+    dropout = Dropout(0.4, dropout_keys, "here")
     members = [StackedLinear(base, CLIENTS, RANK) for base in linear]
     generator = torch.Generator().manual_seed(1)
     for member in members:
         for parameter in member.parameters():
             parameter.data = torch.randn(parameter.shape, generator=generator)
-        member.served = [p.detach()[slots].requires_grad_() for p in (member.A, member.B)]
+        member.active_factors = [p.detach()[slots].requires_grad_() for p in (member.A, member.B)]
     SharedInput(members, [base.to(dtype) for base in linear], SCALE, dropout)
     x = torch.randn(shape, generator=generator).to(dtype).requires_grad_()
     upstream = [torch.randn(rows, length, height, generator=generator).to(dtype) for height in heights]
@@ -68,7 +68,7 @@ def test_values_and_gradients_against_the_formula(dtype: torch.dtype, tolerance:
         agree(ours, theirs)
     agree(x.grad, plain.grad)
     for member, pair in zip(members, factors, strict=True):
-        for served, other in zip(member.served, pair, strict=True):
+        for served, other in zip(member.active_factors, pair, strict=True):
             agree(served.grad, other.grad)
 
 
@@ -97,6 +97,6 @@ def test_who_works_together() -> None:
 def test_an_output_changed_in_place_still_trains() -> None:
     base = nn.Linear(6, 6)
     member = StackedLinear(base, 2, 1)
-    SharedInput([member], [base], 1.0, Dropout(0.0, Noise(), "here"))
+    SharedInput([member], [base], 1.0, Dropout(0.0, DropoutKeys(), "here"))
     member(torch.randn(2, 3, 6)).clamp_(-1, 1).sum().backward()
     assert member.B.grad is not None

@@ -37,7 +37,7 @@ def test_every_token_counts_once(case: tuple[Backbone, Grid]) -> None:
     scores = evaluate(base, adapters, texts, tokens_per_pass=96)
     assert scores.tokens.tolist() == [39, 46, 53]
     for client, text in enumerate(client_texts(3)):
-        with adapters.serving(torch.tensor([client])):
+        with adapters.active(torch.tensor([client])):
             assert float(scores.loss[client]) == pytest.approx(plain_loss(base, text[: 40 + 7 * client], 16), rel=1e-5)
     torch.testing.assert_close(scores.perplexity, scores.loss.exp())
 
@@ -45,7 +45,7 @@ def test_every_token_counts_once(case: tuple[Backbone, Grid]) -> None:
 def test_tokens_per_pass_changes_nothing_and_dropout_is_off(case: tuple[Backbone, Grid]) -> None:
     base, texts = case
     adapters = attach(base, 3, dropout=0.5)
-    base.noise.set([("dropout", c, 0, 0) for c in range(3)], 0)
+    base.dropout_keys.set([("dropout", c, 0, 0) for c in range(3)], 0)
     results = [evaluate(base, adapters, texts, tokens_per_pass=int(48 * size)) for size in (1 / 3, 2 / 3, 1, 3, 100)]
     for other in results[1:]:
         torch.testing.assert_close(other.loss, results[0].loss, rtol=1e-6, atol=0)
@@ -113,7 +113,7 @@ def test_predictions_against_whole_logits(case: tuple[Backbone, Grid], careful: 
     for client in range(3):
         rows = []
         for window, size in enumerate((16, 16, 7)):
-            with adapters.serving(torch.tensor([client])):
+            with adapters.active(torch.tensor([client])):
                 logits = base.hidden(text.inputs[0, window : window + 1])[0, :size] @ base.head.T
             logits = logits.log_softmax(-1) if careful else logits[-1:]
             top = logits.topk(5, -1)

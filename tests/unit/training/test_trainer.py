@@ -30,7 +30,7 @@ def client_texts(count: int) -> list[Tensor]:
 def trainer(
     base: Backbone, texts: Sequence[Tensor], settings: Training = SETTINGS, dropout: float = 0.0, tokens_per_pass: int = 8192
 ) -> Trainer:
-    adapters = Adapters(base.body, targets=None, clients=len(texts), rank=3, alpha=6, dropout=dropout, noise=base.noise)
+    adapters = Adapters(base.body, targets=None, clients=len(texts), rank=3, alpha=6, dropout=dropout, dropout_keys=base.dropout_keys)
     adapters.initialise("own", seed=5)
     return Trainer(base, adapters, texts, settings, seed=5, tokens_per_pass=tokens_per_pass)
 
@@ -140,7 +140,7 @@ def test_accumulation_is_a_larger_batch(load: Callable[..., Backbone]) -> None:
 
 def test_clipping_is_by_client(load: Callable[..., Backbone]) -> None:
     base = load()
-    adapters = Adapters(base.body, targets=["q_proj"], clients=3, rank=2, alpha=1, dropout=0, noise=base.noise)
+    adapters = Adapters(base.body, targets=["q_proj"], clients=3, rank=2, alpha=1, dropout=0, dropout_keys=base.dropout_keys)
     gradients = {}
     for i, p in enumerate(adapters.parameters()):
         p.grad = torch.randn(p.shape, generator=torch.Generator().manual_seed(i)) * torch.tensor([0.01, 1.0, 10.0])[:, None, None]
