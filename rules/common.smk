@@ -74,7 +74,7 @@ TRAINING = {
 LIGHT = {"gpu": 0, "mem_mb": growing(1000), "runtime": growing(10)}
 
 
-# Of each experiment: the runs that tables and figures are of, and those that they are to name as missing.
+# Runs of each experiment: those that tables and figures show, and those that they name as missing.
 COUNTED = {experiment: plan.counted(settings, experiment, RESULTS) for experiment in settings.experiments}
 WITH_RUNS = [experiment for experiment, (found, _) in COUNTED.items() if found]
 
@@ -82,6 +82,7 @@ WITH_RUNS = [experiment for experiment, (found, _) in COUNTED.items() if found]
 COMPARISONS = {name: outputs.comparison_job(settings, name, COUNTED.get) for name in outputs.comparisons(settings)}
 RANKING = outputs.ranking_job(settings, COUNTED.get) if outputs.has_ranking(settings) else None
 ITEMS = outputs.items(settings, plan.corpora(settings), COUNTED.get)
+FIGURE_CAPTIONS = {item.name: item.caption for item in ITEMS if item.kind == "figure"}
 
 
 def any_of(names):
@@ -118,17 +119,17 @@ def corpus_of(experiment):
 
 
 def runs_of(experiment, file):
-    """List `file` of the runs of an experiment that count, strategies in the order of the configuration."""
+    """List `file` of the runs that tables and figures of an experiment show, strategies in the order of the configuration."""
     return [f"results/{folder}/{file}" for folder in COUNTED[experiment][0]]
 
 
 def run_folders(experiment):
-    """List the folders, on this machine, of the runs of an experiment that count."""
+    """List the folders, on this machine, of the runs that tables and figures of an experiment show."""
     return [str(RESULTS / folder) for folder in COUNTED[experiment][0]]
 
 
 def run_manifests():
-    """List what says of each run that it is done, so that one whose manifest was removed is made again."""
+    """List the manifests of all runs, so that a run whose manifest was removed is made again."""
     return [manifest for experiment in settings.experiments for manifest in runs_of(experiment, "manifest.json")]
 
 
@@ -138,7 +139,7 @@ def missing_of(experiment):
 
 
 def settings_of_runs(experiment):
-    """List the settings of the runs of an experiment that count, which those who read a run compare with it."""
+    """List the settings of the runs of an experiment, with which readers compare the runs."""
     folders = dict.fromkeys(str(Path(folder).parent) for folder in COUNTED[experiment][0])
     return beside([f"results/{folder}/settings.json" for folder in folders])
 
@@ -183,13 +184,13 @@ def shown_under(comparison):
 
 
 def figure_code(name):
-    """Return what draws a figure: a hash of the code that all figures share, and one of its own module."""
+    """Return the hashes of the code that draws a figure: of the part that all figures share, and of the figure's own module."""
     return f"{code_of('pcft.reporting.figures.build')}-{code_of(FIGURES[name].module)}"
 
 
 def caption_of(path):
-    """Return the caption of the figure in a file; none of one that the report does not show."""
-    return next((item.caption for item in ITEMS if item.kind == "figure" and item.name == Path(path).stem), "")
+    """Return the caption of the figure in a file; nothing for one that the report does not show."""
+    return FIGURE_CAPTIONS.get(Path(path).stem, "")
 
 
 def warmup_of(wildcards):

@@ -45,7 +45,7 @@ rule report:
     resources:
         **LIGHT,
     params:
-        captions=[item.caption for item in ITEMS],
+        captions=list(FIGURE_CAPTIONS.values()),
         snakefile=beneath(workflow.main_snakefile),
         configs=["--configfile", *map(beneath, workflow.overwrite_configfiles)] if workflow.overwrite_configfiles else [],
         overrides=(["--config", *workflow.config_settings.config_args] if workflow.config_settings.config_args else []) + STORAGE_ARGUMENTS,

@@ -135,7 +135,9 @@ def test_on_paper(workspace: Workspace) -> None:
     for name in ("improvement", "gains-main", "trust-other", "mixture-places-tiny"):
         assert rf"\includegraphics{{figures/{name}.pdf}}" in source
     assert "Results of config.yaml" in source
-    assert workspace.pending() == {}
+    assert workspace.pending() == workspace.pending("paper") == {}
+    workspace.edit("pcft/reporting/paper.tex.j2", "Base models", "Models")
+    assert workspace.pending("paper") == {"paper": 1}
 
 
 def test_a_config_file_replaces_the_default_whole(workspace: Workspace) -> None:

@@ -68,7 +68,7 @@ def measured(exported: Path, part: UserText, folder: Path, peers: list[Path]) ->
     """Return the loss of base model and adapters on a part of the text, written out, by the command `evaluate`."""
     tokenizer = Tokenizer(base_of(exported), "<|endoftext|>")
     folder.mkdir()
-    for i, tokens in enumerate(part.documents.each()):
+    for i, tokens in enumerate(part.documents.token_arrays()):
         (folder / f"{i}.txt").write_text(tokenizer.decode(tokens[:-1].tolist()))
     files = [folder / f"{i}.txt" for i in range(len(part.documents))]
     scores = evaluate.evaluate(peers, files, Source(), model=None, length=None, device=CPU)["scores"]
