@@ -51,8 +51,8 @@ format: $(VENV)/.dev ## format Python and Snakemake files
 	snakefmt Snakefile rules
 
 docs: $(VENV)/.dev ## make the documentation in site/, to be opened in a browser
-	python -m pcft.config.docs docs/settings.md
-	python -m pcft.config.schema_file config/config.schema.json
+	python -m pcft.config.docs.settings_page docs/settings.md
+	python -m pcft.config.docs.json_schema config/config.schema.json
 	mkdocs build --strict
 
 benchmark: $(VENV)/.dev ## measure everything in docs/performance.md and docs/corpora.md, both sides of each comparison; takes hours

@@ -30,6 +30,7 @@ from matplotlib.ticker import StrMethodFormatter
 
 from benchmarks.common import alone, highest, in_turn, show, summary, write_model
 from pcft.collaboration.client_events import Events
+from pcft.collaboration.evidence import EvidenceGatherer
 from pcft.collaboration.exchange import Exchange
 from pcft.config.events import Events as Settings
 from pcft.config.experiments import Training
@@ -92,8 +93,8 @@ def measure(clients: int, folder: Path, rounds: int) -> Point:
 
     def exchange(strategy: Strategy) -> Callable[[], Any]:
         events = Events(Settings(), clients, seed=0)
-        ready = Exchange(backbone, adapters, strategy, validation, reference, shares, 8192, Ledger().phase, events, seed=0)
-        return partial(ready, 0)
+        evidence = EvidenceGatherer(backbone, adapters, strategy, validation, reference, shares, 8192)
+        return partial(Exchange(evidence, Ledger().phase, events, seed=0), 0)
 
     numbers = itertools.count(1)
     sides: dict[str, Callable[[], Any]] = {"iteration": lambda: trainer.iterate(next(numbers))}

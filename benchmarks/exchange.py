@@ -24,6 +24,7 @@ import transformers
 
 from benchmarks.common import alone, in_turn, peak, ratio, show, summary, write_model
 from pcft.collaboration.client_events import Events
+from pcft.collaboration.evidence import EvidenceGatherer
 from pcft.collaboration.exchange import Exchange
 from pcft.config.events import Events as Settings
 from pcft.config.experiments import Training
@@ -63,7 +64,8 @@ def exchange(backbone: Backbone, adapters: Adapters, strategy: Strategy) -> Exch
     shares = torch.full((n, 1), 1.0)
     events = Events(Settings(), n, seed=0)
     reference = Grid(texts.inputs[:1], texts.targets[:1], texts.counted[:1])
-    return Exchange(backbone, adapters, strategy, texts, reference, shares, 8192, Ledger().phase, events, seed=0)
+    evidence = EvidenceGatherer(backbone, adapters, strategy, texts, reference, shares, 8192)
+    return Exchange(evidence, Ledger().phase, events, seed=0)
 
 
 def first_exchange(folder: Path, clients: int, strategy: Strategy) -> int:

@@ -72,7 +72,7 @@ for corpus, tokenizer in plan.declared_corpora(settings):
         resources:
             **LIGHT,
         params:
-            code=code_of("pcft.reporting.corpus_table"),
+            code=code_of("pcft.reporting.tables.corpus"),
             corpus=lambda wildcards, input: Path(input[0]).parent,
             name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
             made_from=lambda wildcards, input: captions.made_from_corpus(*Path(input[0]).parts[-3:-1]),

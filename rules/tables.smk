@@ -34,7 +34,7 @@ rule table:
     resources:
         **LIGHT,
     params:
-        code=code_of("pcft.reporting.final_table"),
+        code=code_of("pcft.reporting.tables.final"),
         runs=lambda wildcards: run_folders(wildcards.experiment),
         missing=lambda wildcards: missing_of(wildcards.experiment),
         name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
@@ -76,7 +76,7 @@ rule costs:
     resources:
         **LIGHT,
     params:
-        code=code_of("pcft.reporting.cost_table"),
+        code=code_of("pcft.reporting.tables.costs"),
         runs=lambda wildcards: run_folders(wildcards.experiment),
         missing=lambda wildcards: missing_of(wildcards.experiment),
         name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
@@ -118,7 +118,7 @@ rule ranking:
     resources:
         **LIGHT,
     params:
-        code=code_of("pcft.reporting.ranking_table"),
+        code=code_of("pcft.reporting.tables.ranking"),
         name=lambda wildcards, output: Path(output.markdown).with_suffix(""),
         made_from=lambda wildcards, output: captions.made_from_experiments(entry.experiment for entry in ranking_entries()),
     shell:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -41,16 +42,8 @@ def attach(
     rank, scale = max(one.factors.rank for one in there), there[0].factors.scale
     targets = sorted({name.rpartition(".")[2] for one in there for name in one.factors.modules})
     device = next(body.parameters()).device
-    stacked = Adapters(
-        body,
-        targets=targets,
-        clients=len(adapters),
-        rank=rank,
-        alpha=scale * rank,
-        dropout=dropout,
-        dropout_keys=dropout_keys,
-        trained=trained,
-    )
+    shape: dict[str, Any] = {"targets": targets, "clients": len(adapters), "rank": rank, "alpha": scale * rank}
+    stacked = Adapters(body, **shape, dropout=dropout, dropout_keys=dropout_keys, trained=trained)
     body.to(device)
     for slot, attached in enumerate(adapters):
         if attached is not None:

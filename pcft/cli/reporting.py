@@ -61,15 +61,15 @@ def _add_of_all(command: Group) -> None:
 
 
 def _table(o: argparse.Namespace) -> None:
-    from pcft.reporting import final_table
+    from pcft.reporting.tables import final
 
-    final_table.build(o.runs, o.output, o.missing)
+    final.build(o.runs, o.output, o.missing)
 
 
 def _costs(o: argparse.Namespace) -> None:
-    from pcft.reporting import cost_table
+    from pcft.reporting.tables import costs
 
-    cost_table.build(o.runs, o.output, o.missing)
+    costs.build(o.runs, o.output, o.missing)
 
 
 def _figure(o: argparse.Namespace) -> None:
@@ -96,10 +96,10 @@ def _comparison(o: argparse.Namespace) -> None:
 
 
 def _ranking(o: argparse.Namespace) -> None:
-    from pcft.reporting import ranking_table
+    from pcft.reporting.tables import ranking
     from pcft.workflow.jobs.figures import RankingJob
 
-    ranking_table.build(from_file(RankingJob, o.settings), o.results, o.output)
+    ranking.build(from_file(RankingJob, o.settings), o.results, o.output)
 
 
 def _paper(o: argparse.Namespace) -> None:
@@ -110,9 +110,9 @@ def _paper(o: argparse.Namespace) -> None:
 
 
 def _card(o: argparse.Namespace) -> None:
-    from pcft.reporting import corpus_table
+    from pcft.reporting.tables import corpus
 
-    corpus_table.build(o.corpus, o.output)
+    corpus.build(o.corpus, o.output)
 
 
 def _overview(o: argparse.Namespace) -> None:

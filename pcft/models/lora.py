@@ -72,17 +72,22 @@ class Adapters:
         linear = _linear_modules(model, targets)
         groups = by_input(model, list(linear.values()))
         for name, base in linear.items():
-            parent, _, leaf = name.rpartition(".")
-            self.modules[name] = module = StackedLinear(base, clients, rank)
-            if module.A.shape[1] < rank:
-                raise PcftError(f"adapters.rank: is {rank}, but the model's {name} takes only {module.A.shape[1]} inputs")
-            setattr(model.get_submodule(parent), leaf, module)
-            for side in "AB":
-                getattr(module, side).requires_grad_(side in trained)
+            self.modules[name] = self._replace(model, name, base, trained)
         names = list(linear)
         for group in groups:
             members, bases = [self.modules[names[i]] for i in group], [linear.pop(names[i]) for i in group]  # freed one by one
             self.groups.append(SharedInput(members, bases, self.scale, Dropout(dropout, dropout_keys, names[group[0]])))
+
+    def _replace(self, model: nn.Module, name: str, base: nn.Linear | Conv1D, trained: str) -> StackedLinear:
+        """Put a `StackedLinear` in the place of the linear module `name`, and return it."""
+        parent, _, leaf = name.rpartition(".")
+        module = StackedLinear(base, self.clients, self.rank)
+        if module.A.shape[1] < self.rank:
+            raise PcftError(f"adapters.rank: is {self.rank}, but the model's {name} takes only {module.A.shape[1]} inputs")
+        setattr(model.get_submodule(parent), leaf, module)
+        for side in "AB":
+            getattr(module, side).requires_grad_(side in trained)
+        return module
 
     @contextmanager
     def active(self, clients: Tensor | slice) -> Iterator[None]:

@@ -13,6 +13,7 @@ from pcft.artifacts.corpus_folders import read_manifest, read_tokens
 from pcft.artifacts.paths import REFERENCE, shard_name
 from pcft.collaboration import privacy
 from pcft.collaboration.client_events import Events, noise_text
+from pcft.collaboration.evidence import EvidenceGatherer
 from pcft.collaboration.exchange import Exchange, Timer
 from pcft.config.compute import Compute
 from pcft.errors import PcftError
@@ -174,7 +175,7 @@ def _exchange(job: Job, backbone: Backbone, adapters: Adapters, corpus: Corpus, 
     run = job.run
     if run.strategy is None:
         return None
-    return Exchange(
+    evidence = EvidenceGatherer(
         backbone=backbone,
         adapters=adapters,
         strategy=run.strategy,
@@ -182,10 +183,8 @@ def _exchange(job: Job, backbone: Backbone, adapters: Adapters, corpus: Corpus, 
         reference=grid([corpus.tokens(REFERENCE)], run.training.sequence_length),
         shares=corpus.shares,
         tokens_per_pass=job.tokens_per_pass,
-        timer=timer,
-        events=_events(job, adapters),
-        seed=job.seed,
     )
+    return Exchange(evidence, timer, _events(job, adapters), job.seed)
 
 
 def _events(job: Job, adapters: Adapters) -> Events:

@@ -19,8 +19,8 @@ import yaml
 
 from pcft.__main__ import _parser
 from pcft.artifacts import manifests
-from pcft.config import docs
 from pcft.config.corpora import Corpus
+from pcft.config.docs import settings_page
 from pcft.config.experiments import Experiment
 from pcft.config.schema import Config
 from pcft.config.strategies import SOURCES
@@ -137,24 +137,26 @@ def test_the_mistake_that_the_readme_shows(tiny_config: dict[str, Any]) -> None:
 
 def test_the_page_of_settings_is_made_from_the_types() -> None:
     page = ROOT / "docs/settings.md"
-    difference = difflib.unified_diff(page.read_text().splitlines(), docs.page().splitlines(), "docs/settings.md", "the types", lineterm="")
+    difference = difflib.unified_diff(
+        page.read_text().splitlines(), settings_page.page().splitlines(), "docs/settings.md", "the types", lineterm=""
+    )
     if shown := "\n".join(difference):
-        pytest.fail(f"{shown}\n\nTo mend it: python -m pcft.config.docs docs/settings.md")
+        pytest.fail(f"{shown}\n\nTo mend it: python -m pcft.config.docs.settings_page docs/settings.md")
 
 
 def test_defaults_are_shown_as_yaml_reads_them() -> None:
-    for _, kind in docs.sections(Config):
+    for _, kind in settings_page.sections(Config):
         for field in dataclasses.fields(kind):
             if field.default is not dataclasses.MISSING:
-                read = yaml.safe_load(docs._yaml(field.default))
+                read = yaml.safe_load(settings_page._yaml(field.default))
                 assert read == (list(field.default) if isinstance(field.default, tuple) else field.default), field
                 assert type(read) is type(field.default) or isinstance(read, list), field
 
 
 def settings() -> set[str]:
     """Return the path of every setting, those within a named entry without what is before the name as well."""
-    paths = {place for place, _ in docs.sections(Config)}
-    paths |= {f"{place}.{field.name}".lstrip(".") for place, kind in docs.sections(Config) for field in dataclasses.fields(kind)}
+    paths = {place for place, _ in settings_page.sections(Config)}
+    paths |= {f"{place}.{field.name}".lstrip(".") for place, kind in settings_page.sections(Config) for field in dataclasses.fields(kind)}
     return paths | {path.rpartition("NAME.")[2] for path in paths} | {path.removeprefix("experiments.NAME.") for path in paths}
 
 

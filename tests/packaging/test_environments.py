@@ -128,7 +128,7 @@ def test_every_rule_runs_a_known_command() -> None:
     assert {"wheel", "repository", "model", "corpus", "warmup", "finetune", "table", "costs", "card", "figure", "overview"} < commands
     assert needed("finetune")["pcft.models.lora"] == {"torch", "transformers"}
     assert needed("finetune")["finetune"] == {"torch"}
-    assert needed("wheel").keys() & {"pcft.models.lora", "pcft.reporting.final_table"} == set()
+    assert needed("wheel").keys() & {"pcft.models.lora", "pcft.reporting.tables.final"} == set()
 
 
 def test_rules_name_environments_that_exist() -> None:

@@ -10,6 +10,7 @@ import torch
 
 from pcft.collaboration.aggregation import aggregate, mean
 from pcft.collaboration.client_events import Events, noise_text
+from pcft.collaboration.evidence import EvidenceGatherer
 from pcft.collaboration.exchange import Exchange
 from pcft.config import experiments
 from pcft.config.events import Events as Settings
@@ -27,7 +28,7 @@ def exchange(base: Backbone, source: str, events: Settings | None = None, client
     adapters = attach(base, clients)
     happening = Events(events or Settings(), clients, seed=1)
     happening.begin(adapters)
-    return Exchange(
+    evidence = EvidenceGatherer(
         backbone=base,
         adapters=adapters,
         strategy=Strategy(trust=source, **options),
@@ -35,10 +36,8 @@ def exchange(base: Backbone, source: str, events: Settings | None = None, client
         reference=grid([texts[0][40:73]], 16),
         shares=torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]).repeat(2, 1)[:clients],
         tokens_per_pass=96,
-        timer=nullcontext,
-        events=happening,
-        seed=1,
     )
+    return Exchange(evidence, nullcontext, happening, seed=1)
 
 
 @pytest.mark.parametrize("source", sorted(SOURCES))
@@ -82,7 +81,7 @@ def test_what_predictions_are_made_of(load: Callable[..., Backbone], source: str
 def test_each_client_is_charged_for_its_own_text(load: Callable[..., Backbone]) -> None:
     one = exchange(load(), "validation", Settings(absent=0.4))
     texts = grid([t[:size] for t, size in zip(client_texts(3), (9, 17, 33), strict=True)], 16)
-    outcome = dataclasses.replace(one, validation=texts)(4)
+    outcome = dataclasses.replace(one, evidence=dataclasses.replace(one.evidence, validation=texts))(4)
     assert outcome.tokens.tolist() == (torch.tensor([8, 16, 32]) * 2 * outcome.present).tolist()
 
 

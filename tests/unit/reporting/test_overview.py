@@ -6,7 +6,8 @@ import pytest
 
 from pcft.artifacts.files import write_json
 from pcft.errors import PcftError
-from pcft.reporting import cost_table, overview
+from pcft.reporting import overview
+from pcft.reporting.tables import costs
 from tests.support.records import cost_runs
 
 
@@ -19,7 +20,7 @@ def test_overview(runs: list[Path], tmp_path: Path) -> None:
     experiment = {"model": "m", "corpus": "c", "seeds": [1, 2]}
     experiment |= {"training": {"iterations": 40}, "exchange": {"interval": 8, "warmup": 16}}
     write_json(tmp_path / "runs/e/settings.json", {"experiment": experiment, "corpus": {"clients": 6, "mixture": "mixed"}})
-    cost_table.build(runs, tmp_path / "tables/costs-e")
+    costs.build(runs, tmp_path / "tables/costs-e")
     (tmp_path / "tables/final-e.md").write_text("| strategy | loss |\n|---|---|\n| mine | 1.5 |\n| fixed | 2.5 |\n")
     overview.build(tmp_path, ["e"], tmp_path / "overview.html")
     html = (tmp_path / "overview.html").read_text()

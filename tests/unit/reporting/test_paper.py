@@ -12,9 +12,10 @@ from pcft.artifacts.files import write_json
 from pcft.config.figure_registry import FIGURES, Subject
 from pcft.config.figures import Figures
 from pcft.errors import PcftError
-from pcft.reporting import final_table, paper, ranking_table
+from pcft.reporting import paper
 from pcft.reporting.figures import build
 from pcft.reporting.figures.data import FigureData
+from pcft.reporting.tables import final, ranking
 from pcft.workflow.jobs.figures import Entry, RankingJob
 from pcft.workflow.jobs.report import Item, PaperJob
 from tests.support.figure_data import MANIFEST, write_runs
@@ -41,8 +42,8 @@ def job(data: FigureData, tmp_path: Path) -> PaperJob:
     for name in drawn:
         build.of_experiment(FIGURES[name].function, runs, tmp_path / entry.corpus, Figures(), tmp_path / f"figures/{name}-a_b")
     shutil.copy(tmp_path / "figures/gains-a_b.pdf", tmp_path / "figures/ours.pdf")
-    ranking_table.build(RankingJob(entries=(entry,)), tmp_path, tmp_path / "tables/perplexity")
-    final_table.build(runs, tmp_path / "tables/final-a_b")
+    ranking.build(RankingJob(entries=(entry,)), tmp_path, tmp_path / "tables/perplexity")
+    final.build(runs, tmp_path / "tables/final-a_b")
     items = (
         item("table", "perplexity", "All experiments"),
         item("figure", "ours", "All experiments", f"As *we* see it: {HOSTILE}"),

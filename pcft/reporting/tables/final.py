@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from pcft.artifacts.paths import RunPath
-from pcft.reporting import table_files
 from pcft.reporting.run_records import missing_runs_note, poisoned_in, read_records
 from pcft.reporting.statistics import Estimate, by_seed, estimate, last, paired, selected, share_worse, worst_client
+from pcft.reporting.tables import files
 
 BASELINES = ("local", "fedavg")
 COLUMNS = (
@@ -65,8 +65,8 @@ def build(runs: Sequence[Path], output: Path, missing: Sequence[str] = ()) -> No
     most, fewest = max(seeds.values()), min(count for count in seeds.values() if count)
     note = CAPTION.format(seeds=f"{'up to ' * (fewest < most)}{most} seeds (± is the 95 % interval)" if most > 1 else "one seed")
     note = f"{note} {missing_runs_note(missing, len(runs))}".rstrip()
-    shown = table_files.Table(["strategy", *COLUMNS], rows)
-    table_files.write(output, _numbers(table, seeds), shown, note=note, number_format="%.6f", runs=runs)
+    shown = files.Table(["strategy", *COLUMNS], rows)
+    files.write(output, _numbers(table, seeds), shown, note=note, number_format="%.6f", runs=runs)
 
 
 def _without_runs(runs: Sequence[Path], missing: Sequence[str]) -> list[str]:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pcft.reporting import table_files
 from pcft.reporting.run_records import missing_runs_note, poisoned_in, read_records
 from pcft.reporting.statistics import Estimate, by_seed, estimate, holm, last, p_value
+from pcft.reporting.tables import files
 from pcft.workflow.jobs.figures import Entry, RankingJob
 
 LEVEL = 0.05
@@ -104,7 +104,7 @@ def build(job: RankingJob, results: Path, output: Path) -> None:
     rows = [[name, *(_shown(row[strategy]) if strategy in row else "" for strategy in strategies)] for name, row in table.items()]
     found = sum(len(entry.runs) for entry in job.entries)
     note = _note([rank for row in table.values() for rank in row.values()], missing_runs_note(job.missing, found))
-    table_files.write(output, _numbers(table), table_files.Table(["experiment", *strategies], rows), note=note, number_format="%.6g")
+    files.write(output, _numbers(table), files.Table(["experiment", *strategies], rows), note=note, number_format="%.6g")
 
 
 def _final(entry: Entry, results: Path) -> pd.DataFrame:
@@ -124,11 +124,11 @@ def _note(ranks: Sequence[Rank], missing: str) -> str:
     )
 
 
-def _shown(rank: Rank) -> table_files.Cell:
+def _shown(rank: Rank) -> files.Cell:
     mean, width = _rounded(rank.perplexity.mean), _rounded(rank.perplexity.half_width)
     interval = "" if np.isnan(rank.perplexity.half_width) else f"± {width}"
     if rank.best or rank.underlined:
-        return table_files.Marked(mean, "bold" if rank.best else "underline", interval)
+        return files.Marked(mean, "bold" if rank.best else "underline", interval)
     return f"{mean} {interval}".rstrip()
 
 

@@ -11,16 +11,16 @@ import jsonschema
 import pytest
 import yaml
 
-from pcft.config import schema_file
+from pcft.config.docs import json_schema
 from pcft.config.validation.load import load
 from pcft.errors import PcftError
 from tests.support.refusals import holder, places
 from tests.support.whole_config import VALUES, WHOLE
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 FILE = ROOT / "config/config.schema.json"
 SHIPPED = [ROOT / "config.yaml", *sorted(ROOT.glob("config/*.yaml"))]
-VALIDATOR = jsonschema.Draft7Validator(schema_file.schema())
+VALIDATOR = jsonschema.Draft7Validator(json_schema.schema())
 
 
 def errors(config: Any) -> list[str]:
@@ -30,13 +30,13 @@ def errors(config: Any) -> list[str]:
 
 def test_the_file_is_made_from_the_types() -> None:
     name = FILE.relative_to(ROOT)
-    difference = difflib.unified_diff(FILE.read_text().splitlines(), schema_file.text().splitlines(), str(name), "the types", lineterm="")
+    difference = difflib.unified_diff(FILE.read_text().splitlines(), json_schema.text().splitlines(), str(name), "the types", lineterm="")
     if shown := "\n".join(difference):
-        pytest.fail(f"{shown}\n\nTo mend it: python -m pcft.config.schema_file {name}")
+        pytest.fail(f"{shown}\n\nTo mend it: python -m pcft.config.docs.json_schema {name}")
 
 
 def test_it_is_a_schema() -> None:
-    jsonschema.Draft7Validator.check_schema(schema_file.schema())
+    jsonschema.Draft7Validator.check_schema(json_schema.schema())
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
@@ -91,11 +91,11 @@ def test_mistakes_do_not_fit(place: tuple[str, ...], value: Any, expected: str) 
 
 
 def test_each_setting_has_its_meaning_and_default() -> None:
-    training = schema_file.schema()["definitions"]["Training"]["properties"]
+    training = json_schema.schema()["definitions"]["Training"]["properties"]
     assert training["tokens"] == {
         "description": "Training tokens that a client uses, the first ones of its training text; null: all.",
         "type": ["integer", "null"],
         "default": None,
     }
-    for kind in schema_file.schema()["definitions"].values():
+    for kind in json_schema.schema()["definitions"].values():
         assert all(setting["description"] for setting in kind["properties"].values())

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from pcft.config.field_docs import CHOICES, meanings, summary
+from pcft.config.docs.field_docs import CHOICES, meanings, summary
 from pcft.config.schema import Config
 
 

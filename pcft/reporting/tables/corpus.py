@@ -9,7 +9,7 @@ import pandas as pd
 
 from pcft.artifacts.corpus_folders import describe_origin, read_manifest
 from pcft.artifacts.paths import REFERENCE, SPLITS, client_folder, shard_name
-from pcft.reporting import table_files
+from pcft.reporting.tables import files
 
 NOTE = "Duplicates are exact ones, white space folded, and were left out; tokens are those that clients and the reference set have."
 
@@ -22,8 +22,8 @@ def build(corpus: Path, output: Path) -> None:
     """
     manifest = read_manifest(corpus)
     origins = sources(manifest)
-    tables = [table_files.Table(list(table.columns), table.values.tolist()) for table in (origins, clients(manifest))]
-    table_files.write(output, origins, *tables, note=NOTE)
+    tables = [files.Table(list(table.columns), table.values.tolist()) for table in (origins, clients(manifest))]
+    files.write(output, origins, *tables, note=NOTE)
 
 
 def sources(manifest: dict[str, Any]) -> pd.DataFrame:

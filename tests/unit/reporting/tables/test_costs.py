@@ -8,7 +8,7 @@ import pytest
 
 from pcft.artifacts.files import write_json
 from pcft.errors import PcftError
-from pcft.reporting import cost_table
+from pcft.reporting.tables import costs
 from tests.support.records import cost, cost_runs
 from tests.support.tiny import write_run
 
@@ -19,7 +19,7 @@ def runs(tmp_path: Path) -> list[Path]:
 
 
 def test_what_runs_share_is_counted_once(runs: list[Path]) -> None:
-    table = cost_table.ledger(runs)
+    table = costs.ledger(runs)
     rows = list(zip(table["strategy"], table["seed"], strict=True))
     assert rows == [("warmup", 1), ("warmup", 2), ("warmup-frozen-a", 1), ("mine", 1), ("mine", 2), ("fixed", 1)]
     assert table["tokens_train"].sum() == 3 * 1_000 + 3 * 2_000
@@ -32,7 +32,7 @@ def test_what_runs_share_is_counted_once(runs: list[Path]) -> None:
 
 
 def test_files(runs: list[Path], tmp_path: Path) -> None:
-    cost_table.build(runs, tmp_path / "tables/costs-e", missing=["fixed/seed=2"])
+    costs.build(runs, tmp_path / "tables/costs-e", missing=["fixed/seed=2"])
     numbers = pd.read_csv(tmp_path / "tables/costs-e.csv")
     assert numbers["seconds_load"].tolist() == [2, 2, 2, 3, 3, 3]
     markdown = (tmp_path / "tables/costs-e.md").read_text()
@@ -45,10 +45,10 @@ def test_files(runs: list[Path], tmp_path: Path) -> None:
 
 
 def test_every_cell_of_the_page_leads_to_its_run(runs: list[Path], tmp_path: Path) -> None:
-    cost_table.build(runs, tmp_path / "tables/costs-e")
+    costs.build(runs, tmp_path / "tables/costs-e")
     page = (tmp_path / "tables/costs-e.html").read_text()
     cells = re.findall(r"<td>(.*?)</td>", page)
-    assert len(cells) == 6 * len(cost_table.READABLE)
+    assert len(cells) == 6 * len(costs.READABLE)
     targets = [match[1] for cell in cells if (match := re.match('<a href="(.+)">.+</a>$', cell))]
     assert len(targets) == len(cells)
     assert targets[-1] == "../runs/e/fixed/seed=1/"
@@ -61,7 +61,7 @@ def test_a_seed_is_a_name(tmp_path: Path) -> None:
     )
     write_json(run / "cost.json", cost(trust=1))
     (tmp_path / "runs/e/warmup/seed=2024").mkdir(parents=True)
-    cost_table.build([run], tmp_path / "tables/costs-e")
+    costs.build([run], tmp_path / "tables/costs-e")
     assert re.search(r"\| mine +\| 2024 +\|", (tmp_path / "tables/costs-e.md").read_text())
     assert 'href="../runs/e/mine/seed=2024/"' in (tmp_path / "tables/costs-e.html").read_text()
 
@@ -74,4 +74,4 @@ def test_damaged_records(runs: list[Path], content: str | None, why: str) -> Non
     if content is not None:
         (runs[0] / "cost.json").write_text(content)
     with pytest.raises(PcftError, match=rf"cost\.json: not a record of costs \(.*{why}"):
-        cost_table.ledger(runs)
+        costs.ledger(runs)

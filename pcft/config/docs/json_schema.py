@@ -1,4 +1,4 @@
-"""JSON Schema of configuration files: `python -m pcft.config.schema_file config/config.schema.json` writes it.
+"""JSON Schema of configuration files: `python -m pcft.config.docs.json_schema config/config.schema.json` writes it.
 
 Editors complete and check a file by it whose first line names it. It states names, types and choices. Ranges, references and settings that
 must fit each other are checked when the workflow starts, by `pcft.config.validation`.
@@ -14,7 +14,7 @@ import typing
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pcft.config.field_docs import CHOICES, DECLARED_AS, meanings, summary
+from pcft.config.docs.field_docs import CHOICES, DECLARED_AS, meanings, summary
 from pcft.config.schema import Config
 from pcft.config.validation.parsing import NAME
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pcft.reporting import html_pages
-from pcft.reporting.table_files import Marked, Table, escape_markdown, write
+from pcft.reporting.tables.files import Marked, Table, escape_markdown, write
 
 NUMBERS = pd.DataFrame({"name": ["a_", "b"], "loss": [1.25, None]})
 

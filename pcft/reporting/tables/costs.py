@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pcft.artifacts.paths import WARMUPS
-from pcft.reporting import table_files
-from pcft.reporting.costs import PHASES, ROUTES, TOKENS, WAYS, ledger, made_with, warmups_of
 from pcft.reporting.run_records import missing_runs_note
+from pcft.reporting.tables import files
+from pcft.reporting.tables.cost_ledger import PHASES, ROUTES, TOKENS, WAYS, ledger, made_with, warmups_of
 
 READABLE: dict[str, tuple[str, ...]] = {  # heading -> columns of the numbers in its cells
     "strategy": ("strategy",),
@@ -43,7 +43,7 @@ def build(runs: Sequence[Path], output: Path, missing: Sequence[str] = ()) -> No
     note = f"{NOTE.format(warmups=' and '.join(warmups))} {made_with(table)} {missing_runs_note(missing, len(runs))}".rstrip()
     records = table.assign(seed=table["seed"].astype(str)).to_dict("records")  # a seed is a name, not a quantity
     rows = [[" / ".join(_readable(record[column]) for column in columns) for columns in READABLE.values()] for record in records]
-    table_files.write(output, table, table_files.Table(list(READABLE), rows), note=note, runs=[*runs, *warmups_of(runs)])
+    files.write(output, table, files.Table(list(READABLE), rows), note=note, runs=[*runs, *warmups_of(runs)])
 
 
 def _readable(value: object) -> str:

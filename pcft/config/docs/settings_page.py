@@ -1,4 +1,4 @@
-"""Page of all settings for the documentation: `python -m pcft.config.docs docs/settings.md` writes it.
+"""Page of all settings for the documentation: `python -m pcft.config.docs.settings_page docs/settings.md` writes it.
 
 The page shows the type and default of each setting, and the docstring under its field.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pcft.config.field_docs import CHOICES, DECLARED_AS, meanings, summary
+from pcft.config.docs.field_docs import CHOICES, DECLARED_AS, meanings, summary
 from pcft.config.schema import Config
 
 PLACEHOLDER = "NAME"  # in a path, in place of a name that the user chooses

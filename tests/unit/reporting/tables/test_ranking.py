@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from pcft.artifacts.files import write_json
-from pcft.reporting import corpus_table, final_table, ranking_table
-from pcft.reporting.ranking_table import compare
+from pcft.reporting.tables import corpus, ranking
+from pcft.reporting.tables import final as final_table
+from pcft.reporting.tables.ranking import compare
 from pcft.workflow.jobs.figures import Entry, RankingJob
 from tests.support.records import metrics
 from tests.support.tex import needs_tex, typeset
@@ -87,7 +88,7 @@ def job(results: Path, seeds: int = 3, poison: Any = None) -> RankingJob:
 
 
 def test_files(tmp_path: Path) -> None:
-    ranking_table.build(job(tmp_path), tmp_path, tmp_path / "perplexity")
+    ranking.build(job(tmp_path), tmp_path, tmp_path / "perplexity")
     numbers = pd.read_csv(tmp_path / "perplexity.csv").set_index(["experiment", "strategy"])
     assert len(numbers) == 6
     assert numbers.loc[("one_of-two", "doubtful"), "p_corrected"] == pytest.approx(4 * NEAR_FAR, rel=1e-4)
@@ -103,7 +104,7 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_one_seed(tmp_path: Path) -> None:
-    ranking_table.build(job(tmp_path, 1), tmp_path, tmp_path / "perplexity")
+    ranking.build(job(tmp_path, 1), tmp_path, tmp_path / "perplexity")
     markdown = (tmp_path / "perplexity.md").read_text()
     assert "**7.39**" in markdown
     assert "±" not in markdown
@@ -116,7 +117,7 @@ def test_one_seed(tmp_path: Path) -> None:
 
 def test_missing_runs_are_named(tmp_path: Path) -> None:
     whole = job(tmp_path)
-    ranking_table.build(RankingJob(entries=whole.entries, missing=("two/near/seed=1",)), tmp_path, tmp_path / "perplexity")
+    ranking.build(RankingJob(entries=whole.entries, missing=("two/near/seed=1",)), tmp_path, tmp_path / "perplexity")
     note = "Missing: 1 of 3 runs (two/near/seed=1). They do not count."
     assert note in (tmp_path / "perplexity.md").read_text()
     assert note in (tmp_path / "perplexity.tex").read_text()
@@ -125,7 +126,7 @@ def test_missing_runs_are_named(tmp_path: Path) -> None:
 @needs_tex
 def test_tables_can_be_set_as_they_are(tmp_path: Path) -> None:
     """In a document with booktabs and nothing else; names and licences hold what TeX takes for commands."""
-    ranking_table.build(job(tmp_path), tmp_path, tmp_path / "perplexity")
+    ranking.build(job(tmp_path), tmp_path, tmp_path / "perplexity")
     rows = metrics().replace({"mine": "own_50"})
     runs = write_run(tmp_path / "final", {"metrics": rows}, settings={"events": {"poison": None}})
     final_table.build([runs], tmp_path / "final-table", ["weights/seed=2"])
@@ -133,7 +134,7 @@ def test_tables_can_be_set_as_they_are(tmp_path: Path) -> None:
     shards = {name: {"documents": 1, "tokens": 5, "characters": 9, "categories": {"sea": 5}} for name in SHARDS}
     manifest = {"categories": ["sea"], "sources": {"sea": {**source, "origin": {"files": ["a_b/**/*.txt"]}}}, "shards": shards}
     write_json(tmp_path / "manifest.json", {**manifest, "mixture": {"measured": [[1.0]]}, "vocabulary": 9})
-    corpus_table.build(tmp_path, tmp_path / "corpus")
+    corpus.build(tmp_path, tmp_path / "corpus")
     body = "\n\n".join(rf"\input{{{name}}}" for name in ("perplexity.tex", "final-table.tex", "corpus.tex"))
     assert typeset(body, tmp_path).stat().st_size > 10_000
 

@@ -12,8 +12,8 @@ from pcft.config.figure_registry import FIGURES
 from pcft.config.figures import Figures
 from pcft.corpora import build as corpus_build
 from pcft.errors import PcftError
-from pcft.reporting import corpus_table
 from pcft.reporting.figures import build as figures
+from pcft.reporting.tables import corpus
 from pcft.workflow.jobs.corpus import CorpusJob
 from tests.support.corpus_jobs import change, corpus_job
 from tests.support.tiny import sentences
@@ -27,7 +27,7 @@ def job(texts: Path) -> CorpusJob:
 def test_what_a_corpus_is_made_of(job: CorpusJob, texts: Path, model_folders: dict[str, Path], tmp_path: Path) -> None:
     (texts / "wood" / "copy.txt").write_text((texts / "sea" / "00.txt").read_text())
     corpus_build.build(change(job, mixture="mixed"), {}, {}, model_folders["gpt2"], tmp_path / "c")
-    corpus_table.build(tmp_path / "c", tmp_path / "card")
+    corpus.build(tmp_path / "c", tmp_path / "card")
     table = pd.read_csv(tmp_path / "card.csv").set_index("category")
     assert list(table.index) == ["sea", "wood", "city"]
     assert table["read"].tolist() == [30, 31, 30]
@@ -50,7 +50,7 @@ def test_odd_names(job: CorpusJob, model_folders: dict[str, Path], tmp_path: Pat
     source.write_text("".join(json.dumps({"text": f"{who} {s}", "who": who}) + "\n" for who in clients for s in sentences("sea", 30)))
     natural = change(job, mixture="natural", categories={"all": Source(files=(str(source),), client="who")})
     corpus_build.build(dataclasses.replace(natural, categories=("all",)), {}, {}, model_folders["gpt2"], tmp_path / "c")
-    corpus_table.build(tmp_path / "c", tmp_path / "card")
+    corpus.build(tmp_path / "c", tmp_path / "card")
     lines = (tmp_path / "card.md").read_text().splitlines()
     assert {line.replace(r"\|", "").count("|") for line in lines if line.startswith("|")} == {10, 8}
     assert any("share of train" in line for line in lines)
@@ -60,4 +60,4 @@ def test_odd_names(job: CorpusJob, model_folders: dict[str, Path], tmp_path: Pat
 
 def test_no_corpus(tmp_path: Path) -> None:
     with pytest.raises(PcftError, match=r"manifest\.json: no readable manifest"):
-        corpus_table.build(tmp_path, tmp_path / "card")
+        corpus.build(tmp_path, tmp_path / "card")
