@@ -34,7 +34,7 @@ from pcft.collaboration.trust import score, trust
 from pcft.config.strategies import SOURCES
 from pcft.config.validation.parsing import Problems, read
 from pcft.training.batches import Grid, draw, grid
-from pcft.training.evidence import Predictions
+from pcft.training.predictions import Predictions
 from pcft.training.trainer import learning_rate
 from pcft.workflow.jobs.run import Run
 

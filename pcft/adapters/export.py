@@ -14,16 +14,14 @@ from pcft.adapters import finished_run, loaded_adapter, model_card
 from pcft.adapters.base_model import NOT_STATED, BaseModel
 from pcft.adapters.finished_run import FinishedRun
 from pcft.adapters.merge import merge
-from pcft.adapters.model_card import Card, Scores
+from pcft.adapters.model_card import CARD, Card, Scores
 from pcft.artifacts import manifests
-from pcft.artifacts.files import atomic_folder, read_object, sha256_of, write_json, write_text
+from pcft.artifacts.files import atomic_folder, read_object, require_empty_folder, sha256_of, write_json, write_text
 from pcft.artifacts.paths import SPLITS, client_folder, shard_name
-from pcft.errors import PcftError
 from pcft.models.peft_files import CONFIG, WEIGHTS
 from pcft.reporting.run_records import read_records
 from pcft.reporting.statistics import last
 
-CARD = "README.md"
 MERGED = "merged"
 BASE, LOCAL = "base model", "trained alone (`local`)"
 
@@ -40,7 +38,7 @@ def export(folder: Path, output: Path, *, model: Path | None = None, merged: boo
         PcftError: the run is not finished, something of it is damaged, or the output folder is not empty.
     """
     run = finished_run.read(folder)
-    require_empty(output)
+    require_empty_folder(output)
     base, corpus, scores = run.base(model), run.corpus(), _scores(run)
     output.mkdir(parents=True, exist_ok=True)
     with atomic_folder(output) as made:
@@ -53,12 +51,6 @@ def export(folder: Path, output: Path, *, model: Path | None = None, merged: boo
         write_text(made / CARD, _index(run, base, corpus, scores, merged=merged))
         files = sorted(path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file())
         manifests.write(made, files, pcft=__version__, clients=run.clients, base=base.facts(), made_with=run.made)
-
-
-def require_empty(output: Path) -> None:
-    """Raise PcftError if an output folder holds something already."""
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise PcftError(f"{output}: is there already and not empty; give another --output, or remove it")
 
 
 def _scores(run: FinishedRun) -> list[Scores]:

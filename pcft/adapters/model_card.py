@@ -14,7 +14,9 @@ from huggingface_hub import EvalResult, ModelCardData
 from tabulate import tabulate
 
 from pcft.adapters.base_model import NOT_STATED, BaseModel
+from pcft.adapters.model_card import Card, Scores
 
+CARD = "README.md"  # name of a card's file
 TAGS = ["lora", "peft", "pcft", "federated-learning", "personalised"]
 Scores = Mapping[str, tuple[float, float]]
 """Test loss (nats per token) and perplexity by what was scored; the last is the card's adapter."""

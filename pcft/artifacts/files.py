@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pcft.errors import FULL
+from pcft.errors import FULL, PcftError
 
 BUILDING = ".building-"
 
@@ -43,6 +43,12 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file's bytes."""
     with Path(path).open("rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def require_empty_folder(output: Path) -> None:
+    """Raise PcftError if an output folder holds something already."""
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise PcftError(f"{output}: is there already and not empty; give another --output, or remove it")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pcft.adapters import model_card
 from pcft.cli.commands import Group
 from pcft.errors import PcftError
 
@@ -19,7 +20,7 @@ def _export(o: argparse.Namespace) -> None:
     from pcft.adapters import export
 
     export.export(o.run_folder, o.output, model=o.model, merged=o.merge)
-    print(f"{o.output}: {export.CARD} lists the adapters")
+    print(f"{o.output}: {model_card.CARD} lists the adapters")
 
 
 def _generate(o: argparse.Namespace) -> None:

@@ -19,7 +19,7 @@ from pcft.collaboration.trust import neighbour_mask, score, trust
 from pcft.config.strategies import SOURCES, Strategy
 from pcft.models.lora import Adapters
 from pcft.runtime.signals import Interrupted, interruptible
-from pcft.training.evidence import UNSCORED
+from pcft.training.predictions import UNSCORED
 
 Timer = Callable[[str], AbstractContextManager[None]]
 """Charges the time of its block to a phase, by the phase's name."""

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pcft.config.strategies import SOURCES, TOPOLOGIES, Strategy
-from pcft.training.evidence import UNSCORED, Predictions
+from pcft.training.predictions import UNSCORED, Predictions
 
 
 def local(shares: Tensor, strategy: Strategy) -> Tensor:

@@ -7,11 +7,11 @@ end changes none of those before it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from pcft.corpora.documents import NONE, Documents, gather
+from pcft.corpora.documents import NONE, Documents, TextBatch, gather
 
 LARGEST_KEY = 2**64 - 1
 
@@ -87,3 +87,23 @@ class Allocation:
                     break
             stops.append(used)
         return stops
+
+
+def add_limits(batches: Iterable[TextBatch], allocations: Mapping[str, Allocation]) -> Iterator[TextBatch]:
+    """Yield batches with the largest key that the allocation of each text needs by then, so that few other texts are tokenised."""
+    for batch in batches:
+        batch.limits = [allocations[category].limit if category in allocations else -1 for category in batch.categories]
+        yield batch
+
+
+def allocate(
+    documents: Iterable[tuple[str, Documents]], allocations: Mapping[str, Allocation], longest: int | None, end_of_text: int
+) -> None:
+    """Add each category's documents to its allocation.
+
+    Args:
+        longest: tokens after which a document is cut, if any.
+        end_of_text: token that ends a document that is cut.
+    """
+    for category, part in documents:
+        allocations[category].add(part if longest is None else part.cut_each(longest, end_of_text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,17 +16,18 @@ import numpy as np
 from pcft.artifacts.files import atomic_folder, sha256_of, write_json
 from pcft.artifacts.paths import shard_name
 from pcft.config.corpora import Source
-from pcft.corpora import corpus_statistics, ingestion, shards
-from pcft.corpora.allocation import Allocation
+from pcft.corpora import corpus_statistics, shards
+from pcft.corpora.allocation import Allocation, add_limits, allocate
 from pcft.corpora.corpus_statistics import Counts
-from pcft.corpora.documents import Documents
-from pcft.corpora.ingestion import SeenDocuments
+from pcft.corpora.deduplication import SeenDocuments, deduplicate
+from pcft.corpora.documents import Documents, TokenisedBatch
 from pcft.corpora.parallel_tokenisation import ParallelTokenizer
 from pcft.corpora.partition import Partition
-from pcft.corpora.sources import Downloads
+from pcft.corpora.sources import Downloads, largest_clients, read_category
 from pcft.corpora.tokenizer import Tokenizer
 from pcft.downloads.verification import verified_files, verify_wheel
 from pcft.errors import PcftError
+from pcft.runtime.progress import Reading
 from pcft.workflow.jobs.corpus import CorpusJob
 
 
@@ -72,24 +73,27 @@ def _categories(job: CorpusJob, downloads: Downloads) -> tuple[str, ...]:
     if job.corpus.mixture != "natural":
         return job.categories
     with _source_in_errors(job.categories[0]):
-        return ingestion.largest_clients(job.corpus, job.categories[0], downloads)
+        return largest_clients(job.corpus, job.categories[0], downloads)
 
 
 def _ingest(
     job: CorpusJob, downloads: Downloads, partition: Partition, parallel: ParallelTokenizer
 ) -> tuple[dict[str, Allocation], dict[str, Counts]]:
-    """Read every source once; return the documents of each category that fill its budgets, and what became of its records."""
+    """Read every source once; return the documents of each category that fill its budgets, and what became of its records.
+
+    Each step is a generator over batches: nothing is read before `allocate` asks for it.
+    """
     corpus, tokenizer = job.corpus, parallel.tokenizer
     allocations, seen = partition.allocations(), SeenDocuments()
     counts = {category: Counts() for category in allocations}
     for name in job.categories:
         with _source_in_errors(name):
-            texts = ingestion.read(name, corpus.categories[name], downloads)
-            texts = ingestion.add_limits(texts, allocations)
+            texts = read_category(name, corpus.categories[name], downloads)
+            texts = add_limits(texts, allocations)
             tokenised = parallel.tokenise(texts)
-            tokenised = ingestion.show_progress(name, tokenised)
-            documents = ingestion.deduplicate(tokenised, seen, counts)
-            ingestion.allocate(documents, allocations, corpus.tokens.longest, tokenizer.end_of_text)
+            tokenised = show_progress(name, tokenised)
+            documents = deduplicate(tokenised, seen, counts)
+            allocate(documents, allocations, corpus.tokens.longest, tokenizer.end_of_text)
     print(f"tokenizer: {tokenizer.library}, {tokenizer.vocabulary} tokens", flush=True)
     for category, allocation in allocations.items():
         if allocation.filled_budgets() < len(allocation.budgets):
@@ -192,3 +196,12 @@ def _origin(job: CorpusJob, source: Source) -> dict[str, Any]:
     if source.python:
         return {"python": job.python}
     return {"zip": source.zip} if source.zip is not None else {"files": list(source.files)}
+
+
+def show_progress(category: str, batches: Iterable[TokenisedBatch]) -> Iterator[TokenisedBatch]:
+    """Yield batches; show how many documents and tokens have passed."""
+    progress = Reading(category)
+    for tokenised in batches:
+        progress.step(len(tokenised.batch), len(tokenised.documents.tokens))
+        yield tokenised
+    progress.close()

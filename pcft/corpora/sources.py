@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sysconfig
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pcft.artifacts import globs
-from pcft.config.corpora import Source
-from pcft.corpora.documents import Record, TextBatch, batched
+from pcft.config.corpora import Corpus, Source
+from pcft.corpora.documents import NO_CLIENT, Record, TextBatch, batched
 from pcft.corpora.readers import WhereFilter, read_file
 from pcft.downloads.archives import members
 from pcft.errors import PcftError
@@ -70,3 +71,32 @@ def _files_in(folder: Path, patterns: tuple[str, ...], what: str) -> Iterator[tu
     if not names:
         raise PcftError(f"{what} has no file that matches {', '.join(patterns[:4])}")
     yield from ((name, folder / name) for name in names)
+
+
+def largest_clients(corpus: Corpus, category: str, downloads: Downloads) -> tuple[str, ...]:
+    """Return the clients of a source that take part with the mixture `natural`: those with most characters, largest first.
+
+    Raises:
+        PcftError: too few of them have enough documents.
+    """
+    source, minimum = corpus.categories[category], corpus.minimum or 1
+    documents, characters = Counter[str](), Counter[str]()
+    for batch in read_source(source, downloads):
+        documents.update(batch.clients)
+        for client, text in zip(batch.clients, batch.texts, strict=True):
+            characters[client] += len(text)
+    del documents[NO_CLIENT]
+    enough = [client for client in documents if documents[client] >= minimum]
+    if len(enough) < corpus.clients:
+        raise PcftError(
+            f"{len(enough)} of the {len(documents)} clients that '{source.client}' names have at least "
+            f"{minimum} documents, but {corpus.clients} are asked for; lower clients or minimum"
+        )
+    return tuple(sorted(enough, key=lambda client: (-characters[client], client))[: corpus.clients])
+
+
+def read_category(category: str, source: Source, downloads: Downloads) -> Iterator[TextBatch]:
+    """Yield the texts of a source with the category of each: the source's, or the client that a record names."""
+    for batch in read_source(source, downloads):
+        batch.categories = batch.clients or [category] * len(batch)
+        yield batch

@@ -16,7 +16,7 @@ from pcft.artifacts.files import read_object, write_text
 from pcft.artifacts.paths import RunPath
 from pcft.errors import PcftError, first_line
 from pcft.reporting import html_pages
-from pcft.reporting.tables.cost_ledger import TOKENS, made_with
+from pcft.reporting.run_costs import TOKENS, made_with
 
 
 def build(results: Path, experiments: Sequence[str], output: Path) -> None:

@@ -55,7 +55,7 @@ class Loop:
         """
         parts = self.parts
         tokens = parts.trainer.tokens * parts.adapters.clients
-        self.progress = Progress(self.iteration, until, tokens=tokens, journal=parts.journal)
+        self.progress = Progress(self.iteration, until, tokens=tokens, note_event=parts.journal.write)
         parts.journal.begin(iteration=self.iteration, stop=until, tokens=tokens, of=identity(parts.made_with))
         self._saved = time.monotonic()
         while not (self.iteration == until and (self.phase is Phase.DONE or self._left_to_runs)):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 from tqdm import tqdm
-
-from pcft.runtime.journal import Journal
 
 
 class Reading:
@@ -47,9 +46,12 @@ class Reading:
 class Progress:
     """Shows iteration, mean loss, tokens per second and time left."""
 
-    def __init__(self, start: int, stop: int, *, tokens: int, journal: Journal | None = None, every: float = 10.0) -> None:
-        """Args: tokens: trained on in one iteration by all clients; journal: told too; every: least seconds between two log lines."""
-        self.start, self.stop, self.tokens, self.journal, self.every = start, stop, tokens, journal, every
+    def __init__(self, start: int, stop: int, *, tokens: int, note_event: Callable[..., None] | None = None, every: float = 10.0) -> None:
+        """Args: tokens: trained on in one iteration by all clients; every: least seconds between two log lines.
+
+        `note_event` is called with "training" and the numbers of each iteration, as `pcft.runtime.journal.Journal.write` is.
+        """
+        self.start, self.stop, self.tokens, self.note_event, self.every = start, stop, tokens, note_event, every
         self.began = self.shown = time.perf_counter()
         self.bar = tqdm(total=stop, initial=start, unit="it", dynamic_ncols=True) if sys.stderr.isatty() else None
 
@@ -57,8 +59,8 @@ class Progress:
         """Note that `iteration` is done."""
         now = time.perf_counter()
         rate = (iteration - self.start) * self.tokens / (now - self.began)
-        if self.journal:
-            self.journal.write("training", iteration=iteration, loss=loss, tokens_per_second=round(rate, 1))
+        if self.note_event:
+            self.note_event("training", iteration=iteration, loss=loss, tokens_per_second=round(rate, 1))
         if self.bar is not None:
             self.bar.set_postfix_str(f"loss {loss:.4f}, {rate:.0f} tokens/s", refresh=False)
             self.bar.update()

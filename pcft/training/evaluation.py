@@ -12,7 +12,7 @@ from pcft.models.backbone import Backbone
 from pcft.models.lora import Adapters
 from pcft.training.batches import Grid, passes
 from pcft.training.cross_entropy import score
-from pcft.training.evidence import UNSCORED, Predictions
+from pcft.training.predictions import UNSCORED, Predictions
 
 POSITIONS = 128  # whose logits are compared at once, of all clients together
 

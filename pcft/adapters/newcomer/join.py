@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from pcft.adapters import user_text
-from pcft.adapters.export import require_empty
 from pcft.adapters.newcomer import exported_adapters, first_adapter, output_folder, report, text_split
 from pcft.adapters.newcomer.exported_adapters import ExportedAdapters
 from pcft.adapters.newcomer.first_adapter import JOINED
@@ -19,6 +18,7 @@ from pcft.adapters.newcomer.options import JoinOptions
 from pcft.adapters.newcomer.report import ZERO
 from pcft.adapters.newcomer.text_split import TextSplit
 from pcft.adapters.user_text import UserText
+from pcft.artifacts.files import require_empty_folder
 from pcft.config.compute import Compute
 from pcft.config.corpora import Source
 from pcft.corpora.parallel_tokenisation import ParallelTokenizer
@@ -43,7 +43,7 @@ def join(
     Raises:
         PcftError: an adapter, text or base model cannot be used, or the output folder is not empty.
     """
-    require_empty(output)
+    require_empty_folder(output)
     keep_freed_memory()
     exported = exported_adapters.read(folder, model)
     text = _read_text(exported, files, source, trains=options.last_iteration > 0)

@@ -8,8 +8,7 @@ from typing import Any
 
 from pcft import __version__
 from pcft.adapters.base_model import NOT_STATED
-from pcft.adapters.export import CARD
-from pcft.adapters.model_card import Card, TextKind
+from pcft.adapters.model_card import CARD, Card, TextKind
 from pcft.adapters.newcomer import report
 from pcft.adapters.newcomer.exported_adapters import ExportedAdapters
 from pcft.adapters.newcomer.first_adapter import OWN, FirstAdapter

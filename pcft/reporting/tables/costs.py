@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pcft.artifacts.paths import WARMUPS
+from pcft.reporting.run_costs import PHASES, ROUTES, TOKENS, WAYS, ledger, made_with, warmups_of
 from pcft.reporting.run_records import missing_runs_note
 from pcft.reporting.tables import files
-from pcft.reporting.tables.cost_ledger import PHASES, ROUTES, TOKENS, WAYS, ledger, made_with, warmups_of
 
 READABLE: dict[str, tuple[str, ...]] = {  # heading -> columns of the numbers in its cells
     "strategy": ("strategy",),

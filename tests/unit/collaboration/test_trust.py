@@ -14,7 +14,7 @@ from pcft.collaboration.trust import distance, effective_peers, neighbour_mask, 
 from pcft.config import strategies
 from pcft.config.strategies import SOURCES, TOPOLOGIES, Strategy
 from pcft.config.validation.load import load
-from pcft.training.evidence import Predictions
+from pcft.training.predictions import Predictions
 from tests.support.workspace import ROOT
 
 GOLDEN = np.load(ROOT / "tests/data/strategies.npz")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import importlib
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from pcft.artifacts.files import canonical
 from pcft.config.figure_registry import FIGURES
 from pcft.workflow import code_hash
+from tests.support.workspace import ROOT
 
 Hash = Callable[[str], str]
 
@@ -53,10 +55,10 @@ STAGES = (
     "models.convert",
     "corpora.build",
     "runs.stages",
-    "reporting.final_table",
-    "reporting.ranking_table",
-    "reporting.corpus_table",
-    "reporting.cost_table",
+    "reporting.tables.final",
+    "reporting.tables.ranking",
+    "reporting.tables.corpus",
+    "reporting.tables.costs",
     "reporting.overview",
     "reporting.figures.build",
     "reporting.paper",
@@ -103,9 +105,20 @@ def test_figures_and_training_are_apart(code: Hash) -> None:
         "pcft.config.corpora",
         "pcft.workflow.code_hash",
     }
-    assert not seen["corpora.build"] & {"pcft.runs.stages", "pcft.models.lora", "pcft.config.experiments"}
+    packages = {stage: {module.split(".")[1] for module in modules} for stage, modules in seen.items()}
+    assert not packages["runs.stages"] & {"corpora", "reporting", "monitoring", "adapters"}
+    assert not packages["corpora.build"] & {"runs", "training", "models", "collaboration"}
+    assert not seen["corpora.build"] & {"pcft.runtime.journal", "pcft.config.experiments"}
     assert "pcft.collaboration.trust" in seen["runs.stages"]
     assert code("pcft.runs.stages") != code("pcft.reporting.figures.build")
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "pcft").rglob("__init__.py")), ids=lambda file: file.parent.name)
+def test_packages_hold_no_code(file: Path) -> None:
+    """A hash does not see it: `from pcft.a.b import c` counts as pcft.a.b alone. The root holds the version besides."""
+    docstring, *rest = ast.parse(file.read_text()).body
+    assert isinstance(docstring, ast.Expr)
+    assert [ast.unparse(statement).split(" ")[0] for statement in rest] == ["__version__"] * (file.parent.name == "pcft")
 
 
 def test_parsing_the_workflow_loads_nothing_heavy() -> None:

@@ -32,7 +32,7 @@ class Described:
 
 
 def test_settings_without_a_meaning_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"tests\.unit\.config\.test_field_docs\.Silent\.one has no docstring under it"):
+    with pytest.raises(ValueError, match=r"tests\.unit\.config\.docs\.test_field_docs\.Silent\.one has no docstring under it"):
         meanings(Silent)
 
 

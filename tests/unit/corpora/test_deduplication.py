@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcft.corpora.allocation import Allocation
+from pcft.corpora.allocation import Allocation, add_limits, allocate
 from pcft.corpora.corpus_statistics import Counts
+from pcft.corpora.deduplication import SeenDocuments, deduplicate
 from pcft.corpora.documents import TextBatch, TokenisedBatch
-from pcft.corpora.ingestion import SeenDocuments, add_limits, allocate, deduplicate
 from tests.support.tokenised import END, documents
 
 

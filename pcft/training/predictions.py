@@ -1,4 +1,4 @@
-"""Evidence that evaluation measures for trust: predictions on a shared text, and the mark of a missing score."""
+"""Predictions on a shared text, as evidence for trust, and the mark of a missing score."""
 
 from __future__ import annotations
 
