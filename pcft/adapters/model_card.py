@@ -14,7 +14,6 @@ from huggingface_hub import EvalResult, ModelCardData
 from tabulate import tabulate
 
 from pcft.adapters.base_model import NOT_STATED, BaseModel
-from pcft.adapters.model_card import Card, Scores
 
 CARD = "README.md"  # name of a card's file
 TAGS = ["lora", "peft", "pcft", "federated-learning", "personalised"]
