@@ -5,8 +5,8 @@
 A model of SmolLM2's shape with drawn weights, adapters of rank 4 on q_proj and v_proj, one window of 32 tokens a client and iteration, and
 33 tokens of validation text. Each number of clients has a process of its own, in which an iteration and an exchange by each strategy
 take turns: `seconds` are what they take, `ms_per_client` in thousandths and for one client, `peak_mb` is the most
-memory that the process held, of which the `adapters_mb` are factors, gradients and AdamW's two moments. Trust by everybody's loss on
-everybody's text is measured where it takes no more than MOST readings; a hundred clients and more are measured without a first round
+memory that the process held, of which the `adapters_mb` are factors, gradients and AdamW's two moments. Trust by all adapters' losses on
+all texts is measured where it takes no more than MOST readings; a hundred clients and more are measured without a first round
 that does not count, and a thousand once.
 """
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.exchange [--clients 100] [--rounds 5]
 
-The model has GPT-2's shape (124M) and drawn weights; adapters have rank 4 on every linear module. Averaging: seconds of taking over
+The model has GPT-2's shape (124M) and drawn weights; adapters have rank 4 on every linear module. Averaging: seconds of aggregating
 adapters, with the measure of its error, for each aggregation under trust `fedavg`, and with trust by `weights`, against one training
 iteration with a window of 128 tokens a client; memory is the adapters and the most that a first exchange adds to them, in a process of
 its own, over the size of the adapters. Trust: each of six clients' adapters on each one's

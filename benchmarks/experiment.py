@@ -5,7 +5,7 @@
 The experiment is the first of the config file, with one seed. Ours: `snakemake --cores all runs` once model and shards are there; start
 of the processes, planning and records are included. The plain way, in this process: for each strategy a whole run with a warm-up of
 its own, one float32 PEFT model a client, trained one after another on the same settings and shards; wherever trust or the last table asks
-for everybody's adapter on everybody's text, N x N evaluations one by one. The default experiment takes the plain way more than an hour on a
+for all adapters on all texts, N x N evaluations one by one. The default experiment takes the plain way more than an hour on a
 two-core machine; `--strategies` leaves some out on both sides.
 """
 

@@ -3,7 +3,7 @@
     python -m benchmarks.grid [--configfile config/paper.yaml] [--model gpt2] [--rates 100 200 400]
 
 Counted are the frozen products of every warm-up (one for strategies that train alike) and run: training, evaluation of validation and
-test text, everybody's adapter on everybody's test text at the end, and what trust asks for at each exchange. Clients are taken to have as
+test text, all adapters on all test texts at the end, and what trust asks for at each exchange. Clients are taken to have as
 much text as the config allows. A rate is in TFLOP/s: what matters is what training reaches, not a data sheet's peak.
 """
 

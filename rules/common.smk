@@ -194,9 +194,9 @@ def caption_of(path):
 
 
 def warmup_of(wildcards):
-    """Return the folder of the warm-up from which a run goes on."""
+    """Return the folder of the warm-up from which a run starts."""
     strategy = plan.strategies(settings, wildcards.experiment)[wildcards.strategy]
-    return f"results/runs/{wildcards.experiment}/{WARMUPS[strategy.trained]}/seed={wildcards.seed}"
+    return f"results/{RunPath(wildcards.experiment, wildcards.strategy, wildcards.seed).warmup(strategy.trained)}"
 
 
 def files_of(kind, *formats):

@@ -1,4 +1,4 @@
-# Training: one warm-up an experiment and seed, from which every strategy that trains the same factors goes on.
+# Training: one warm-up per experiment and seed, from which every strategy that trains the same factors starts.
 
 
 # By `exec` no shell stands between a scheduler's signals and the training that leaves a checkpoint.

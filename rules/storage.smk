@@ -1,5 +1,5 @@
-# Where results lie: in the folder `results`, or, with --default-storage-provider, in a bucket and with copies of what is being
-# worked on here (docs/storage.md). Without such a provider none of this makes a difference.
+# Place of the results: the folder `results` or, with --default-storage-provider, a bucket, with local copies of what is in use
+# (docs/storage.md). Without such a provider none of this makes a difference.
 import os
 import shlex
 from pathlib import Path

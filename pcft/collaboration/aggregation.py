@@ -21,7 +21,7 @@ def factors(trust: Tensor) -> Mixture:
 
 
 def share_a(trust: Tensor) -> Mixture:
-    """One A for all, the average of everybody's; B by trust (with trust `local`: Guo et al., 2024, FedSA-LoRA)."""
+    """One A for all, the average of all clients'; B by trust (with trust `local`: Guo et al., 2024, FedSA-LoRA)."""
     return torch.full_like(trust, 1 / len(trust)), trust
 
 

@@ -41,7 +41,7 @@ def traffic(trust: Tensor, sizes: Sizes, *, evidence: Evidence, whose_a: str, ne
     Args:
         trust: of the clients that take part, [N, N].
         evidence: what trust was made of.
-        neighbours: whose evidence each client asked for, bool [N, N]; everybody's, if left out.
+        neighbours: whose evidence each client asked for, bool [N, N]; all clients', if left out.
         whose_a: whose A makes a client's new one, as in `pcft.config.strategies.Aggregation`.
     """
     n = len(trust)

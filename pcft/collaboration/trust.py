@@ -1,6 +1,6 @@
 """Trust: the row-stochastic N x N mixing matrix, by pure functions of the evidence.
 
-Row i holds client i's weights for everybody's adapters. A source turns evidence into scores, a topology says which peers count; their
+Row i holds client i's weights for all clients' adapters. A source turns evidence into scores, a topology says which peers count; their
 names and needs are declared in `pcft.config.strategies`. Scores of adapters, losses and predictions become trust by a softmax over the
 peers that count; those that are shares already (`local`, `fedavg`, `oracle`) are divided by their row's sum.
 

@@ -125,7 +125,7 @@ def alive(start: dict[str, Any]) -> bool | None:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's, and there
+    except PermissionError:  # another user's process, which is there
         pass
     return born(pid) == start.get("born")  # else another process has its number
 

@@ -75,7 +75,7 @@ def cross_losses(
     Args:
         texts: of n clients.
         participants: numbers of these clients, int64 [n].
-        neighbours: whose adapters are to be read on text i, bool [n, n]; everybody's, if left out.
+        neighbours: whose adapters are to be read on text i, bool [n, n]; all clients', if left out.
     """
     n = len(participants)
     wanted = torch.ones(n, n, dtype=torch.bool) if neighbours is None else neighbours

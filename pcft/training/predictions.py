@@ -18,7 +18,7 @@ class Predictions:
         indices: their tokens, int64 [N, P, K].
         rest: what each token outside the K counts as, float [N, P].
         vocabulary: number of tokens.
-        neighbours: whose predictions a client compares with its own, bool [N, N]; None: everybody's.
+        neighbours: whose predictions a client compares with its own, bool [N, N]; None: all clients'.
     """
 
     values: Tensor

@@ -85,7 +85,7 @@ def final_perplexity(data: FigureData, look: Figures) -> Figure:
         Line2D([], [], marker=MARKERS[data.categories.index(name) % len(MARKERS)], color="0.3", linestyle="none", markersize=3.5)
         for name in shown
     ]
-    title = "a point a client of category; bars and numbers: means"
+    title = "one point per client, by category; bars and numbers: means"
     title = title if width_of(title, look, SMALL) < look.width else title.replace("; ", ";\n")
     if len(shown) <= len(MARKERS):
         legend(figure, handles, shown, look, title)
