@@ -1,4 +1,4 @@
-"""Faults of a package index: errors, silence, wrong and missing bytes. Those of the hub are in tests/unit/downloads/test_hub.py."""
+"""Faults of a package index: errors, silence, wrong and missing bytes. Those of the hub are in tests/slow/test_hub.py."""
 
 from __future__ import annotations
 

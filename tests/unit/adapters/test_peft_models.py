@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,16 +102,3 @@ def test_configurations_that_are_refused(adapter: Path, attach: Attaching, chang
     with pytest.raises(PcftError, match=expected) as raised:
         attach()
     assert "\n" not in str(raised.value)
-
-
-def test_who_waits_for_the_import_of_peft(model_folders: dict[str, Path]) -> None:
-    """Training, evaluate and join do not, nor does loading a model for them; the first attached adapter does."""
-    script = f"""
-import sys
-from pathlib import Path
-import pcft.runs.stages, pcft.adapters.export, pcft.adapters.evaluate, pcft.adapters.generate, pcft.adapters.newcomer.join
-from pcft.models import hf_model
-hf_model.load_model(Path({str(model_folders["llama"])!r}), "auto")
-print("peft" in sys.modules)
-"""
-    assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout == "False\n"

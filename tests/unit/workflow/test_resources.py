@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-import shutil
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +13,6 @@ from pcft.config.experiments import Adapters, Evaluation, Exchange, Training
 from pcft.config.strategies import Strategy
 from pcft.workflow.jobs.run import Run
 from pcft.workflow.resources import EVERY, ONE, PROCESS, START, TOKEN, megabytes, minutes, tokens_of
-from tests.support.workspace import ROOT, Workspace
 
 CORPUS = Corpus(categories={}, clients=3, tokens=Tokens(train=100, validation=21, test=31, reference=11))  # in windows: 20, 30, 10
 RUN = Run(
@@ -86,23 +82,3 @@ def test_more_of_anything_asks_for_more() -> None:
     for ask in (minutes, megabytes):
         asked = [ask(plain, corpus, Compute(tokens_per_second=1)) for corpus in corpora]
         assert asked == sorted(set(asked))
-
-
-@pytest.mark.workflow
-def test_every_job_of_the_papers_grid_says_what_it_asks_slurm_for(done: Workspace, tmp_path: Path) -> None:
-    workspace = done.copy(tmp_path / "w")
-    shutil.copytree(ROOT / "config", workspace.folder / "config")
-    output = workspace.run("-n", "--profile", "slurm", "--configfile", "config/paper.yaml")
-    asked: dict[str, list[dict[str, str]]] = {}
-    for rule, listed in re.findall(r"^(?:local)?rule (\S+):\n(?:    .*\n)*?    resources: (.*)$", output, re.MULTILINE):
-        asked.setdefault(rule, []).append(dict(pair.split("=") for pair in listed.split(", ")))
-    assert (len(asked["finetune"]), len(asked["warmup"]), len(asked["model"])) == (360, 60, 1)
-    for jobs in asked.values():
-        for job in jobs:
-            assert "<TBD>" not in job.values()
-            assert int(job["mem_mb"]) >= 500
-    for job in asked["finetune"] + asked["warmup"]:
-        assert (job["gpu"], job["slurm_partition"]) == ("1", "gpu")
-        assert 20 < int(job["runtime"]) < 240
-    assert int(asked["finetune"][0]["runtime"]) > int(asked["warmup"][0]["runtime"])
-    assert {job["slurm_partition"] for rule in ("model", "figure", "table", "repository") for job in asked[rule]} == {"cpu"}

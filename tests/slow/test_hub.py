@@ -212,7 +212,6 @@ def test_wrong_requests_are_named(fetch: Any, tmp_path: Path, repository: Reposi
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 
-@pytest.mark.slow
 def test_no_network(fetch: Any, tmp_path: Path) -> None:
     """No server listens at the hub's address; the client tries for a while."""
     nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9"}
@@ -228,7 +227,6 @@ def test_an_error_of_the_server_that_passes(fetch: Any, hub: tuple[Hub, str], tm
     assert texts(tmp_path / "out") == ["old"]
 
 
-@pytest.mark.slow
 def test_a_broken_server(fetch: Any, hub: tuple[Hub, str]) -> None:
     hub[0].fail = 1000
     error = fetch(NEWS)
@@ -247,7 +245,6 @@ def test_a_lying_server(fetch: Any, hub: tuple[Hub, str], tmp_path: Path) -> Non
     assert texts(tmp_path / "out") == ["old"]
 
 
-@pytest.mark.slow
 def test_a_server_that_says_nothing(fetch: Any, hub: tuple[Hub, str], tmp_path: Path) -> None:
     hub[0].stall = 60.0
     began = time.monotonic()
