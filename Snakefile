@@ -1,6 +1,6 @@
 # Personalised collaborative fine-tuning, from text to figures. Stages, in order of work:
 #
-#   models -> corpora -> runs (warm-up, then one fine-tuning job a strategy and seed) -> tables, figures -> report
+#   models -> corpora -> runs (warm-up, then one fine-tuning job per strategy and seed) -> tables, figures -> report
 #
 # A config file given with --configfile stands alone: it is not merged over the default one.
 from snakemake.utils import min_version

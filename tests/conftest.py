@@ -133,14 +133,6 @@ def workspace(done: Workspace, tmp_path: Path) -> Workspace:
     return done.copy(tmp_path / "w")
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, model_folders: dict[str, Path]) -> Path:
-    """A folder of results with runs of two strategies, which nobody may change."""
-    from tests.support.finished_runs import finished_runs
-
-    return finished_runs(tmp_path_factory.mktemp("finished"), model_folders["llama"])
-
-
 @pytest.fixture
 def data() -> FigureData:
     """Records of three strategies, two clients and three seeds, for figures."""
@@ -149,8 +141,16 @@ def data() -> FigureData:
     return figure_data()
 
 
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, model_folders: dict[str, Path]) -> Path:
+    """A folder of results with runs of two strategies, which no test may change."""
+    from tests.support.finished_runs import finished_runs
+
+    return finished_runs(tmp_path_factory.mktemp("finished"), model_folders["llama"])
+
+
 @pytest.fixture
 def results(finished: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
+    """A copy of `finished`, which a test may change."""
     shutil.copytree(finished, tmp_path / "results")
     return tmp_path / "results"

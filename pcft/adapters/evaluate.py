@@ -47,6 +47,8 @@ def evaluate(
     adapters = [loaded_adapter.read(folder, model) for folder in folders]
     first = adapters[0]
     _require_one_base(adapters)
+    for adapter in adapters:
+        _ = adapter.factors  # refuses variants and damaged files before the text is read
     length = _length(adapters, length)
     with ParallelTokenizer(first.base.folder, first.end_of_text, seed=0, processes=1) as tokeniser:
         text = user_text.read(files, source, tokeniser)

@@ -128,11 +128,10 @@ def _continue(generate: Callable[..., Any], prompt: Tensor, end: int, options: G
     """Return the tokens that a model writes after a prompt (int64 [1, t]), the one that ends the text included."""
     settings = GenerationConfig(max_new_tokens=options.tokens, do_sample=False, num_beams=1, eos_token_id=end, pad_token_id=end)
     start = prompt.shape[1]
-    dropout_keys = [GumbelMax(options.temperature, options.top_p, options.seed, start)] if options.temperature > 0 else []
+    processors = [GumbelMax(options.temperature, options.top_p, options.seed, start)] if options.temperature > 0 else []
     inputs = {"input_ids": prompt, "attention_mask": torch.ones_like(prompt)}
-    found: list[int] = generate(**inputs, generation_config=settings, logits_processor=LogitsProcessorList(dropout_keys))[
-        0, start:
-    ].tolist()
+    written = generate(**inputs, generation_config=settings, logits_processor=LogitsProcessorList(processors))
+    found: list[int] = written[0, start:].tolist()
     return found
 
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from pcft.adapters import base_model, finished_run
+from pcft.adapters import base_model, finished_run, plain_lora
 from pcft.adapters.base_model import BaseModel
 from pcft.adapters.finished_run import FinishedRun
+from pcft.adapters.plain_lora import LoraFactors
 from pcft.artifacts import manifests
 from pcft.config.experiments import Training
 from pcft.errors import PcftError, first_line
-from pcft.models import peft_files
 from pcft.models.backbone import Precision
-from pcft.models.peft_files import CONFIG, LoraFactors
+from pcft.models.peft_files import CONFIG
 
 ADVICE = "export the adapters again"
 
@@ -46,7 +46,7 @@ class LoadedAdapter:
         Raises:
             PcftError: the files are damaged, or hold more than plain LoRA.
         """
-        return peft_files.read(self.folder)
+        return plain_lora.read(self.folder)
 
 
 def read(folder: Path, model: Path | None = None) -> LoadedAdapter:

@@ -14,6 +14,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from tabulate import tabulate
 
 from pcft.adapters.base_model import NOT_STATED, BaseModel
+from pcft.reporting.origins import describe_origin
 
 CARD = "README.md"  # name of a card's file
 TAGS = ["lora", "peft", "pcft", "federated-learning", "personalised"]
@@ -70,7 +71,7 @@ class Card:
         facts = {
             "name": self.base.name,
             "licence": self.base.licence,
-            "from": describe_origin(self.base.source),
+            "from": describe_origin(self.base.source) or NOT_STATED,
             "SHA-256 of `model.safetensors`": self.base.sha256,
         }
         return render(
@@ -115,14 +116,8 @@ def text_kinds(corpus: Mapping[str, Any], client: int) -> list[TextKind]:
     for name, share in zip(corpus["categories"], corpus["mixture"]["measured"][client], strict=True):
         if share > 0:
             source = corpus.get("sources", {}).get(name, {})
-            found.append(TextKind(name, share, source.get("licence", NOT_STATED), describe_origin(source.get("origin", {}))))
+            found.append(TextKind(name, share, source.get("licence", NOT_STATED), describe_origin(source.get("origin", {})) or NOT_STATED))
     return found
-
-
-def describe_origin(origin: Mapping[str, Any]) -> str:
-    """Return in words where something came from."""
-    parts = [f"{key} {' '.join(value) if isinstance(value, list) else value}" for key, value in origin.items()]
-    return ", ".join(parts) or NOT_STATED
 
 
 def render(template: str, **content: Any) -> str:

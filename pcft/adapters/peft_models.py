@@ -9,9 +9,9 @@ import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
+from pcft.adapters import plain_lora
 from pcft.adapters.loaded_adapter import LoadedAdapter
 from pcft.errors import PcftError, abbreviated, first_line
-from pcft.models import peft_files
 from pcft.models.peft_files import CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def attach(model: PreTrainedModel | PeftModel, one: LoadedAdapter, number: int =
     """
     from peft import PeftModel, get_peft_model_state_dict  # here, because its import takes two seconds
 
-    peft_files.read_config(one.folder)
-    tensors = peft_files.read_tensors(one.folder)
+    plain_lora.read_config(one.folder)
+    tensors = plain_lora.read_tensors(one.folder)
     folder, name, place = str(one.folder), f"adapter{number}", {"torch_device": str(model.device)}
     advice = f"it does not fit the base model {one.base.folder}; give the right one with --model"
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,6 @@ def read_manifest(corpus: Path) -> dict[str, Any]:
     if wrong := [name for name, kind in kinds.items() if not isinstance(manifest.get(name), kind)]:
         raise PcftError(f"{corpus / manifests.NAME}: has no {abbreviated(wrong)} as a corpus has; {manifests.how_to_rebuild(corpus)}")
     return manifest
-
-
-def describe_origin(origin: Mapping[str, Any]) -> str:
-    """Return the origin of a category's text, as a corpus's manifest holds it, in words: "zip books.zip, files *.txt"."""
-    return ", ".join(f"{key} {' '.join(value) if isinstance(value, list) else value}" for key, value in origin.items())
 
 
 def read_tokens(corpus: Path, name: str, manifest: dict[str, Any]) -> np.ndarray:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pcft.adapters import model_card
 from pcft.cli.commands import Group
 from pcft.errors import PcftError
 
@@ -17,7 +16,7 @@ RUN = "folder of a finished run, such as results/runs/EXPERIMENT/STRATEGY/seed=1
 
 
 def _export(o: argparse.Namespace) -> None:
-    from pcft.adapters import export
+    from pcft.adapters import export, model_card
 
     export.export(o.run_folder, o.output, model=o.model, merged=o.merge)
     print(f"{o.output}: {model_card.CARD} lists the adapters")

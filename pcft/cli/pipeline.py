@@ -105,15 +105,15 @@ def _corpus(o: argparse.Namespace) -> None:
 
 
 def _warmup(o: argparse.Namespace) -> None:
-    finetuning, job = _training(o)
+    stages, job = _training(o)
     with experiment_tracking.tracking(o.trackers, o.output):
-        finetuning.warmup(job)
+        stages.warmup(job)
 
 
 def _finetune(o: argparse.Namespace) -> None:
-    finetuning, job = _training(o)
+    stages, job = _training(o)
     with experiment_tracking.tracking(o.trackers, o.output):
-        finetuning.finetune(job, o.warmup)
+        stages.finetune(job, o.warmup)
 
 
 def _training(o: argparse.Namespace) -> tuple[Any, Any]:

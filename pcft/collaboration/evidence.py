@@ -41,12 +41,12 @@ class EvidenceGatherer:
     tokens_per_pass: int
 
     def __call__(self, participants: Tensor, neighbours: Tensor) -> tuple[Any, Tensor]:
-        """Return the evidence that `pcft.collaboration.trust.score` takes, and each participant's tokens for it, int64 [n].
+        """Return the evidence that `pcft.collaboration.trust.score` takes, and each learner's tokens for it, int64 [learners].
 
         Args:
             participants: numbers of the clients whose adapters are compared, int64 [n].
-            neighbours: the participants whose adapter each learner asks for, bool [learners, n]; the learners are the participants, or one
-                client that is not among them.
+            neighbours: the participants whose adapter each learner asks for, bool [learners, n]. The learners are the participants; where
+                `validation` is a single text, there is one learner, which asks for all of them.
         """
         gather: dict[Evidence, Callable[[Tensor, Tensor], tuple[Any, Tensor]]] = {
             "shares": self._shares,

@@ -140,7 +140,7 @@ COUNTS: dict[str, Callable[[Tensor, Strategy], Tensor]] = {name: globals()[name]
 
 
 def score(evidence: Any, strategy: Strategy, neighbours: Tensor | None = None) -> Tensor:
-    """Return the strategy's scores, float32 [N, N], NaN for peers that are no neighbours.
+    """Return the strategy's scores, float32 [N, N] ([1, N] of a single learner's losses), NaN for peers that are no neighbours.
 
     Args:
         evidence: what the strategy's source asks for: clients' measured category shares [N, C], their stacked factors,

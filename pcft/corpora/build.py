@@ -91,7 +91,7 @@ def _ingest(
             texts = read_category(name, corpus.categories[name], downloads)
             texts = add_limits(texts, allocations)
             tokenised = parallel.tokenise(texts)
-            tokenised = show_progress(name, tokenised)
+            tokenised = _show_progress(name, tokenised)
             documents = deduplicate(tokenised, seen, counts)
             allocate(documents, allocations, corpus.tokens.longest, tokenizer.end_of_text)
     print(f"tokenizer: {tokenizer.library}, {tokenizer.vocabulary} tokens", flush=True)
@@ -100,6 +100,15 @@ def _ingest(
             raise PcftError(partition.too_little_text(category, allocation))
         print(f"{category}: {counts[category].documents} documents, {counts[category].duplicates} duplicates left out", flush=True)
     return allocations, counts
+
+
+def _show_progress(category: str, batches: Iterable[TokenisedBatch]) -> Iterator[TokenisedBatch]:
+    """Yield batches; show how many documents and tokens have passed."""
+    progress = Reading(category)
+    for tokenised in batches:
+        progress.step(len(tokenised.batch), len(tokenised.documents.tokens))
+        yield tokenised
+    progress.close()
 
 
 @contextmanager
@@ -196,12 +205,3 @@ def _origin(job: CorpusJob, source: Source) -> dict[str, Any]:
     if source.python:
         return {"python": job.python}
     return {"zip": source.zip} if source.zip is not None else {"files": list(source.files)}
-
-
-def show_progress(category: str, batches: Iterable[TokenisedBatch]) -> Iterator[TokenisedBatch]:
-    """Yield batches; show how many documents and tokens have passed."""
-    progress = Reading(category)
-    for tokenised in batches:
-        progress.step(len(tokenised.batch), len(tokenised.documents.tokens))
-        yield tokenised
-    progress.close()

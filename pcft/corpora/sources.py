@@ -41,6 +41,13 @@ def read_source(source: Source, downloads: Downloads) -> Iterator[TextBatch]:
     return batched(_records(source, downloads))
 
 
+def read_category(category: str, source: Source, downloads: Downloads) -> Iterator[TextBatch]:
+    """Yield the texts of a source with the category of each: the source's, or the client that a record names."""
+    for batch in read_source(source, downloads):
+        batch.categories = batch.clients or [category] * len(batch)
+        yield batch
+
+
 def _records(source: Source, downloads: Downloads) -> Iterator[Record]:
     where = WhereFilter(source.where)
     for name, file in _files(source, downloads):
@@ -93,10 +100,3 @@ def largest_clients(corpus: Corpus, category: str, downloads: Downloads) -> tupl
             f"{minimum} documents, but {corpus.clients} are asked for; lower clients or minimum"
         )
     return tuple(sorted(enough, key=lambda client: (-characters[client], client))[: corpus.clients])
-
-
-def read_category(category: str, source: Source, downloads: Downloads) -> Iterator[TextBatch]:
-    """Yield the texts of a source with the category of each: the source's, or the client that a record names."""
-    for batch in read_source(source, downloads):
-        batch.categories = batch.clients or [category] * len(batch)
-        yield batch

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from pcft.artifacts.paths import RunPath
 from pcft.errors import PcftError, first_line
 from pcft.monitoring.journal_metrics import metrics_of, new_events, tracked_run
 from pcft.monitoring.tracking_backends import TRACKERS, Tracker
@@ -90,6 +91,10 @@ def follow(folder: Path, names: Iterable[str], *, since: float | None = None) ->
     Raises:
         PcftError: there is no journal, or no settings.
     """
+    try:
+        RunPath.parse(folder.resolve())
+    except ValueError as error:
+        raise PcftError(str(error)) from None
     if since is not None:
         for one in SIGNALS:
             signal.signal(one, signal.SIG_IGN)  # the job handles them, and its end ends this process

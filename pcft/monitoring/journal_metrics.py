@@ -21,12 +21,13 @@ Event = Mapping[str, Any]
 def tracked_run(folder: Path, identity: str) -> TrackedRun:
     """Return a run as trackers know it: its place, its settings by full name, and results/tracking as their folder."""
     settings = dict(_flat(run_folders.settings_of(folder)))
-    return TrackedRun(RunPath.parse(folder.absolute()), settings, identity, folder.absolute().parents[3] / "tracking")
+    folder = folder.resolve()
+    return TrackedRun(RunPath.parse(folder), settings, identity, folder.parents[3] / "tracking")
 
 
 def new_events(folder: Path, known: set[tuple[Any, ...]]) -> Iterator[Event]:
     """Yield the measured events that are not `known` yet, those of the warm-up first, and add them to `known`."""
-    before = [] if RunPath.parse(folder.absolute()).is_warmup else journal.read(run_folders.warmup_folder(folder))
+    before = [] if RunPath.parse(folder.resolve()).is_warmup else journal.read(run_folders.warmup_folder(folder))
     for event in [*before, *journal.read(folder)]:
         key = (event["event"], event.get("iteration"), event.get("split"))
         if event["event"] in MEASURED and key not in known:

@@ -12,12 +12,12 @@ from typing import Any
 import jinja2
 
 from pcft import __version__
-from pcft.artifacts.corpus_folders import describe_origin
 from pcft.artifacts.files import write_text
 from pcft.artifacts.manifests import read as read_manifest
 from pcft.artifacts.paths import RunPath
 from pcft.artifacts.run_folders import warmup_folder
 from pcft.reporting import latex, pdflatex
+from pcft.reporting.origins import describe_origin
 from pcft.reporting.run_records import missing_runs_note, read_cost
 from pcft.workflow.jobs.figures import Entry
 from pcft.workflow.jobs.report import Item, PaperJob

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pcft.artifacts.paths import METRICS, STATE
 from pcft.artifacts.run_folders import identity
+from pcft.collaboration.exchange import Exchange
 from pcft.collaboration.trust import oracle_trust
 from pcft.runs.setup import Parts
 from pcft.runtime.progress import Progress
 from pcft.runtime.signals import interruptible
+from pcft.training.checkpoints import load_trainer
 from pcft.training.evaluation import cross_table, evaluate
 from pcft.training.trainer import require_finite
 
@@ -42,6 +46,7 @@ class Loop:
         self.iteration, self.phase = 0, Phase.TRAINED
         self.recent: list[Tensor] = []
         self.last_losses: dict[str, Tensor] = {}
+        self._saved = time.monotonic()
 
     def run(self, until: int) -> None:
         """Train to iteration `until`, exchanging and evaluating when scheduled.
@@ -89,18 +94,18 @@ class Loop:
         self.iteration, self.phase = iteration, Phase.TRAINED
 
     def _exchange_if_due(self) -> None:
-        run = self.parts.job.run
-        if self.parts.exchange is not None and self.iteration in run.exchange.times(run.training.iterations):
-            self._exchange()
-            self.phase = Phase.EXCHANGED
-            self.save_checkpoint()
+        run, exchange = self.parts.job.run, self.parts.exchange
+        due = exchange is not None and self.iteration in run.exchange.times(run.training.iterations)
+        if exchange is not None and due:
+            self._exchange(exchange)
         self.phase = Phase.EXCHANGED
+        if due:
+            self.save_checkpoint()
 
-    def _exchange(self) -> None:
+    def _exchange(self, exchange: Exchange) -> None:
         parts = self.parts
-        assert parts.exchange is not None
         parts.trainer.require_finite_adapters(self.iteration)
-        outcome = parts.exchange(self.iteration)
+        outcome = exchange(self.iteration)
         parts.ledger.add_exchange(outcome.tokens, outcome.traffic)
         summary = parts.records.add_exchange(self.iteration, outcome, oracle_trust(parts.shares.cpu(), outcome.present))
         parts.journal.write("exchange", iteration=self.iteration, **summary)
@@ -137,6 +142,11 @@ class Loop:
             losses, read = cross_table(parts.backbone, parts.adapters, texts, clients, own, tokens_per_pass=job.tokens_per_pass)
         parts.ledger.tokens["evaluate"] += int(read.sum())
         parts.records.add_cross_losses(losses)
+
+    def start_from(self, warmup: Path) -> None:
+        """Start where a warm-up (folder) ended: with its adapters, optimiser state and metrics."""
+        self.iteration = load_trainer(self.parts.trainer, warmup / STATE)
+        self.parts.records.inherit(warmup / METRICS)
 
     def state_dict(self) -> dict[str, dict[str, Any]]:
         """Return the state of every part: tensors, and values that JSON can hold, by part and name."""

@@ -86,7 +86,7 @@ class Records:
         self._add("metrics", len(theirs), {name: theirs[name] for name in theirs.column_names} | self.labels)
 
     def add_metrics(self, split: str, iteration: int, *, tokens: Tensor, loss: Tensor, accuracy: Tensor | None = None) -> None:
-        """Add each client's mean loss over its tokens; all three are one number a client."""
+        """Add each client's mean loss over its tokens; each of the three has one number per client."""
         numbers = {"client": torch.arange(len(loss)), "tokens": tokens, "loss": loss, "perplexity": loss.exp(), "accuracy": accuracy}
         self._add("metrics", len(loss), {**self.labels, "iteration": iteration, "split": split, **numbers})
 

@@ -17,8 +17,7 @@ from pcft.collaboration.evidence import EvidenceGatherer
 from pcft.collaboration.exchange import Exchange, Timer
 from pcft.config.compute import Compute
 from pcft.errors import PcftError
-from pcft.models import backbone as models
-from pcft.models.backbone import Backbone
+from pcft.models.backbone import Backbone, load
 from pcft.models.lora import Adapters
 from pcft.runs import lineage
 from pcft.runs.cost_ledger import Ledger
@@ -147,7 +146,7 @@ def build(job: Job, *, warmup: Path | None = None, journal: Journal | None = Non
 def _load_backbone(job: Job, corpus: Corpus) -> Backbone:
     training, vocabulary = job.run.training, corpus.manifest["vocabulary"]
     options: dict[str, Any] = {"length": training.sequence_length, "dropout": training.dropout, "precision": training.precision}
-    backbone = models.load(job.model, **options, device=job.device)
+    backbone = load(job.model, **options, device=job.device)
     if vocabulary > len(backbone.head):
         raise PcftError(f"{job.corpus}: tokenised with a vocabulary of {vocabulary}; the base model {job.model} has {len(backbone.head)}")
     print(f"base model {job.model}, {backbone.head.dtype}, on {job.device}, {torch.get_num_threads()} threads", flush=True)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pcft.artifacts.paths import METRICS, STATE
 from pcft.artifacts.run_folders import read_cost
 from pcft.errors import DivergedError
 from pcft.runs import run_outputs, setup
@@ -18,7 +17,6 @@ from pcft.runs.loop import Loop
 from pcft.runs.setup import Job
 from pcft.runtime.journal import Journal
 from pcft.runtime.signals import Interrupted, listen
-from pcft.training.checkpoints import load_trainer
 
 
 def warmup(job: Job) -> None:
@@ -50,8 +48,7 @@ def finetune(job: Job, warmup_folder: Path) -> None:
         verify_start(warmup_folder, job.run, parts.made_with)
         loop = Loop(parts)
         if not loop.resume():
-            loop.iteration = load_trainer(parts.trainer, warmup_folder / STATE)
-            parts.records.inherit(warmup_folder / METRICS)
+            loop.start_from(warmup_folder)
         with _checkpoint_on_stop(loop):
             loop.run(until=job.run.training.iterations)
             loop.cross_evaluate()

@@ -85,12 +85,12 @@ class Trainer:
     def state_dict(self) -> dict[str, Tensor]:
         """Return factors, AdamW's two moments and step, and the last losses by name, on the CPU."""
         factors = self.adapters.factors()
-        tensors = {LOSSES: self.losses.clone(), STEP: torch.zeros(())}  # a file holds no tensor twice
+        steps = [state["step"] for state in self.optimiser.state.values()]  # zero of a factor that gets no gradient
+        tensors = {LOSSES: self.losses.clone(), STEP: max(steps, key=float, default=torch.zeros(()))}  # a file holds no tensor twice
         tensors |= {f"{FACTOR}/{name}": factor for name, factor in factors.items()}
         for name, parameter in zip(factors, self.adapters.parameters(), strict=True):
             state = self.optimiser.state.get(parameter, {})
             tensors |= {f"{moment}/{name}": state.get(moment, torch.zeros_like(parameter)) for moment in MOMENTS}
-            tensors[STEP] = state.get("step", tensors[STEP])
         return {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:

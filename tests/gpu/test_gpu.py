@@ -55,7 +55,7 @@ def test_cuda_gives_the_cpus_losses(model_folders: dict[str, Path], tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_cuda_gives_the_cpus_losses_whatever_befalls_clients(model_folders: dict[str, Path], tmp_path: Path, name: str) -> None:
+def test_cuda_gives_the_cpus_losses_whatever_happens_to_clients(model_folders: dict[str, Path], tmp_path: Path, name: str) -> None:
     compare(dataclasses.replace(RUN, events=EVENTS[name]), STRATEGIES["weights"], model_folders["gpt2"], tmp_path)
 
 

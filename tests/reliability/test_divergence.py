@@ -52,7 +52,7 @@ def test_training_stops_at_once_and_keeps_what_came_before(job: Job, capsys: pyt
 
 
 def test_an_adapter_that_is_not_finite_is_not_handed_on(job: Job) -> None:
-    """The client whose last step went wrong is named, not those that would take over what it has become."""
+    """The client whose last step went wrong is named, not those that would average what it has become."""
     loop = Loop(setup.build(dataclasses.replace(job, run=with_strategy(job.run, "fedavg"))))
     adapters = loop.parts.adapters
     loop.parts.trainer.losses = torch.tensor([1.0, 2.0, 3.0])

@@ -1,4 +1,4 @@
-"""A thousand clients, of whom each looks at a few others."""
+"""A thousand clients, each of which scores a few others."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def warm(model_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
     ids=lambda value: f"{value.trust}-{value.topology}" if isinstance(value, Strategy) else str(value),
 )
 def test_a_thousand_clients(warm: Job, strategy: Strategy, looked: int) -> None:
-    """Nothing is forwarded or noted for pairs of which neither looks at the other: costs grow with the clients, not with their square."""
+    """Nothing is forwarded or noted for pairs that are no neighbours: costs grow with the clients, not their square."""
     job = dataclasses.replace(warm, output=warm.output.parent / f"{strategy.trust}-{strategy.topology}")
     finetune(dataclasses.replace(job, run=dataclasses.replace(job.run, strategy_name="s", strategy=strategy)), warm.output)
     exchanges = 3  # after iterations 2, 3 and 4

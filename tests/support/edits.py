@@ -60,7 +60,7 @@ def caption(workspace: Workspace) -> None:
 
 
 def corpus_code(workspace: Workspace) -> None:
-    workspace.edit("pcft/corpora/partition.py", "MAIN = 0.75", "MAIN = 0.7")
+    workspace.edit("pcft/corpora/partition.py", "MAIN_SHARE = 0.75", "MAIN_SHARE = 0.7")
 
 
 def other_resources(workspace: Workspace) -> None:

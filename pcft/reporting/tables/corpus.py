@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from pcft.artifacts.corpus_folders import describe_origin, read_manifest
+from pcft.artifacts.corpus_folders import read_manifest
 from pcft.artifacts.paths import REFERENCE, SPLITS, client_folder, shard_name
+from pcft.reporting.origins import describe_origin
 from pcft.reporting.tables import files
 
 NOTE = "Duplicates are exact ones, white space folded, and were left out; tokens are those that clients and the reference set have."

@@ -156,7 +156,7 @@ def test_poisoned_updates(load: Callable[..., Backbone], attack: Any, factor: in
 
 
 @pytest.mark.parametrize("settings", [Settings(poison=Poison(clients=(1,))), Settings(privacy=Privacy(epsilon=1, clip=1e-3))])
-def test_nothing_befalls_what_is_not_sent(load: Callable[..., Backbone], settings: Settings) -> None:
+def test_nothing_happens_to_what_is_not_sent(load: Callable[..., Backbone], settings: Settings) -> None:
     for aggregation, untouched in (("factors", True), ("share_a", False)):  # where A goes to everybody
         one = exchange(load(), "local", settings, aggregation=aggregation)
         for module in one.adapters.modules.values():

@@ -50,7 +50,7 @@ def job(model_folders: dict[str, Path], corpus: Path, tmp_path: Path) -> Job:
 
 @pytest.mark.parametrize("warm", [0, 1, 4])
 def test_local_does_not_depend_on_the_length_of_the_warmup(job: Job, warm: int) -> None:
-    """Without an exchange a run that is cut in two is the run itself: state, batches, masks and rates go on."""
+    """Without an exchange a run that is cut in two is the run itself: state, batches, masks and rates continue."""
     tables = []
     for length in (2, warm):
         table = run(dataclasses.replace(job, output=job.output / str(length)), "local", exchange=Exchange(warmup=length, interval=2))
