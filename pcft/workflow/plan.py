@@ -44,7 +44,7 @@ def settings_files(config: Config, results: Path = Path("results")) -> dict[str,
     The file of a job holds everything that determines the bytes of its output and nothing else. So the job runs again if, and only
     if, something in it changes, even if Snakemake's own records are lost.
     """
-    files = {**_inputs(config), **_runs(config), **_outputs(config, results)}
+    files = {**_outputs(config, results), **_inputs(config), **_runs(config)}
     return {f"{folder}/settings.json": as_json(settings) for folder, settings in files.items()}
 
 

@@ -109,8 +109,11 @@ def test_captions_name_the_runs_behind(report: Chrome, done: Workspace) -> None:
         runs = [path for path in found if path.is_relative_to(done.folder / "results/runs")]
         if "places" in name:
             assert done.folder / "results/corpora/places/tiny" in found
-        elif Path(name).stem in ("perplexity", "improvement"):  # over all experiments
+        elif Path(name).stem == "perplexity":  # a table over all experiments
             assert runs == [done.folder / "results/runs/main", done.folder / "results/runs/other"], name
+        elif Path(name).stem == "improvement":  # a figure over them
+            made_from = ("main/local", "main/fedavg", "other/local")
+            assert runs == [done.folder / f"results/runs/{run}/seed=1" for run in made_from], name
         else:
             experiment = "main" if "main" in name else "other"
             strategies = ["local", "fedavg"] if experiment == "main" else ["local"]

@@ -111,7 +111,7 @@ def test_what_cannot_be_tracked(run: Path, tmp_path: Path, monkeypatch: pytest.M
     for arguments, expected in (
         ([str(run), "--trackers", "tensorboard,wandb"], 'trackers names wandb, which is not installed: pip install "pcft[wandb]"'),
         ([str(run), "--trackers", "tensorbord"], "trackers names tensorbord; known: tensorboard, wandb, mlflow"),
-        ([str(tmp_path), "--trackers", "mlflow"], f"{tmp_path}: has no journal.jsonl of training; give folders such as"),
+        ([str(tmp_path), "--trackers", "mlflow"], f"{tmp_path}: not the folder of a run, which is"),
     ):
         assert main(["track", *arguments]) == 2
         error = capsys.readouterr().err
