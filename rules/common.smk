@@ -141,7 +141,7 @@ def missing_of(experiment):
 def settings_of_runs(experiment):
     """List the settings of the runs of an experiment, with which readers compare the runs."""
     folders = dict.fromkeys(str(Path(folder).parent) for folder in COUNTED[experiment][0])
-    return beside([f"results/{folder}/settings.json" for folder in folders])
+    return sidecar_inputs([f"results/{folder}/settings.json" for folder in folders])
 
 
 def files_of_runs(entries, *files):
@@ -160,7 +160,7 @@ def figure_inputs(runs, experiments, corpora):
     return {
         "settings": "results/figures/settings.json",
         "runs": [f"results/{run}/{file}" for file in files for run in runs],
-        "beside": [path for experiment in experiments for path in settings_of_runs(experiment)],
+        "sidecars": [path for experiment in experiments for path in settings_of_runs(experiment)],
         "corpora": [f"{corpus}/manifest.json" for corpus in corpora],
     }
 
@@ -221,5 +221,5 @@ def training_inputs(wildcards):
         "weights": ancient(f"{model_of(wildcards.experiment)}/model.safetensors"),
         "corpus": f"{corpus}/manifest.json",
         "shards": [ancient(f"{corpus}/{shard}") for shard in plan.shards(settings, settings.experiments[wildcards.experiment].corpus)],
-        "beside": beside([ancient(f"{model_of(wildcards.experiment)}/{file}") for file in MODEL_FILES]),
+        "sidecars": sidecar_inputs([ancient(f"{model_of(wildcards.experiment)}/{file}") for file in MODEL_FILES]),
     }

@@ -6,7 +6,7 @@ rule paper:
         files_of("table", "tex"),
         files_of("figure", "pdf"),
         settings="results/paper/settings.json",
-        beside=[path for experiment in settings.experiments for path in settings_of_runs(experiment)],
+        sidecars=[path for experiment in settings.experiments for path in settings_of_runs(experiment)],
         costs=[path for experiment in settings.experiments for path in runs_of(experiment, "cost.json")],
         models=[f"results/models/{model}/manifest.json" for _, model in plan.corpora(settings)],
         corpora=[f"results/corpora/{corpus}/{model}/manifest.json" for corpus, model in plan.corpora(settings)],

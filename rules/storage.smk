@@ -22,8 +22,8 @@ if STORED:
     ]
 
 
-def beside(files):
-    """List what a job reads because it lies beside its inputs: from storage it comes only as an input of its own."""
+def sidecar_inputs(files):
+    """List the files that a job reads beside its inputs as inputs too: from storage, Snakemake fetches nothing else."""
     return files if STORED else []
 
 

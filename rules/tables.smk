@@ -5,7 +5,7 @@ rule table:
     input:
         lambda wildcards: runs_of(wildcards.experiment, "metrics.parquet"),
         manifests=lambda wildcards: runs_of(wildcards.experiment, "manifest.json"),
-        beside=lambda wildcards: settings_of_runs(wildcards.experiment),
+        sidecars=lambda wildcards: settings_of_runs(wildcards.experiment),
     output:
         report(
             "results/tables/final-{experiment}.csv",
@@ -47,7 +47,7 @@ rule costs:
     input:
         lambda wildcards: runs_of(wildcards.experiment, "cost.json"),
         manifests=lambda wildcards: runs_of(wildcards.experiment, "manifest.json"),
-        beside=lambda wildcards: settings_of_runs(wildcards.experiment),
+        sidecars=lambda wildcards: settings_of_runs(wildcards.experiment),
     output:
         report(
             "results/tables/costs-{experiment}.csv",
@@ -89,7 +89,7 @@ rule ranking:
     input:
         settings="results/ranking/settings.json",
         runs=files_of_runs(ranking_entries(), "metrics.parquet", "manifest.json"),
-        beside=[path for entry in ranking_entries() for path in settings_of_runs(entry.experiment)],
+        sidecars=[path for entry in ranking_entries() for path in settings_of_runs(entry.experiment)],
     output:
         report(
             "results/tables/perplexity.csv",

@@ -90,12 +90,12 @@ def cut_short(work: Callable[[], None], folder: Path, times: int) -> None:
         assert not checkpoints.exists()
 
 
-def test_a_warmup_goes_on(job: Job) -> None:
+def test_a_warmup_resumes(job: Job) -> None:
     cut_short(lambda: warmup(job), job.output, 5)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_run_goes_on(job: Job, case: str) -> None:
+def test_a_run_resumes(job: Job, case: str) -> None:
     warmup(job)
     fine = dataclasses.replace(job, run=run_of(case), output=job.output.with_name(case))
     cut_short(lambda: finetune(fine, job.output), fine.output, 7)

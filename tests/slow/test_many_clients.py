@@ -35,7 +35,7 @@ def warm(model_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.parametrize(
-    ("strategy", "looked"),
+    ("strategy", "neighbours"),
     [
         (Strategy(trust="validation", topology="ring"), 3),
         (Strategy(trust="validation", candidates=4, topology="top_k", k=2), 5),
@@ -44,17 +44,17 @@ def warm(model_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
     ],
     ids=lambda value: f"{value.trust}-{value.topology}" if isinstance(value, Strategy) else str(value),
 )
-def test_a_thousand_clients(warm: Job, strategy: Strategy, looked: int) -> None:
+def test_a_thousand_clients(warm: Job, strategy: Strategy, neighbours: int) -> None:
     """Nothing is forwarded or noted for pairs that are no neighbours: costs grow with the clients, not their square."""
     job = dataclasses.replace(warm, output=warm.output.parent / f"{strategy.trust}-{strategy.topology}")
     finetune(dataclasses.replace(job, run=dataclasses.replace(job.run, strategy_name="s", strategy=strategy)), warm.output)
     exchanges = 3  # after iterations 2, 3 and 4
     trust = pd.read_parquet(job.output / "trust.parquet")
-    assert len(trust) == exchanges * CLIENTS * looked
+    assert len(trust) == exchanges * CLIENTS * neighbours
     np.testing.assert_allclose(trust.groupby(["iteration", "client"])["trust"].sum(), 1, rtol=1e-5)
     if strategy.k is not None:
         assert trust[trust["trust"] > 0].groupby(["iteration", "client"]).size().between(1, strategy.k).all()  # far worse ones round to 0
-    read = {"validation": CLIENTS * looked * 32, "predictions": CLIENTS * 32, "fedavg": 0}[strategy.trust]
+    read = {"validation": CLIENTS * neighbours * 32, "predictions": CLIENTS * 32, "fedavg": 0}[strategy.trust]
     tokens = json.loads((job.output / "cost.json").read_text())["tokens"]
     crossed = 0 if strategy.trust == "fedavg" else 5 * 4 * 32  # all have the same adapter after the last exchange
     assert tokens == {"train": 2 * CLIENTS * WINDOW, "trust": exchanges * read, "evaluate": 2 * CLIENTS * 32 + crossed}

@@ -21,7 +21,7 @@ from pcft.runtime import journal
 from tests.support.faults import experiment, write_settings
 from tests.support.processes import wait_for
 from tests.support.tiny import CPU, RUN, random_corpus
-from tests.support.tracked_runs import measured
+from tests.support.tracked_runs import logged_metrics
 
 
 @pytest.fixture
@@ -105,9 +105,9 @@ READERS = {"tensorboard": from_tensorboard, "wandb": from_wandb, "mlflow": from_
 def test_a_run_read_back(run: Path, tracker: str) -> None:
     pytest.importorskip(tracker)
     assert track(run, tracker) == ""
-    compare(READERS[tracker](run), measured(run))
+    compare(READERS[tracker](run), logged_metrics(run))
     assert track(run, tracker) == ""  # once more: it is written anew, not twice
-    compare(READERS[tracker](run), measured(run))
+    compare(READERS[tracker](run), logged_metrics(run))
 
 
 def call(job: Job, output: Path, *options: str) -> list[str]:

@@ -12,7 +12,7 @@ SCALARS = {"loss/training", "loss/validation", "loss/test", "speed/tokens_per_se
 BY_CLIENT = {f"{split}_loss_by_client/{client:02d}" for split in ("validation", "test") for client in range(3)}
 
 
-def measured(run: Path) -> dict[str, dict[int, float]]:
+def logged_metrics(run: Path) -> dict[str, dict[int, float]]:
     """Return by metric and iteration what the records of a run say, and its journal where these say nothing."""
     import pandas as pd
 

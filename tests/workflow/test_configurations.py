@@ -181,7 +181,7 @@ def test_from_the_hub_to_figures(tmp_path: Path, empty: Path, hub: tuple[Hub, st
 
 
 def test_the_documented_experiment(tmp_path: Path, model_folders: dict[str, Path]) -> None:
-    """Ten lines of docs/corpora.md, as they stand there, make an experiment of somebody's own text."""
+    """Ten lines of docs/corpora.md, as they stand there, make an experiment of a user's own text."""
     document = (ROOT / "docs/corpora.md").read_text()
     (block,) = re.findall(r"<!-- tests/workflow/test_configurations.py runs this -->\n```yaml\n(.*?)```", document, re.DOTALL)
     assert len(block.splitlines()) == 10

@@ -188,7 +188,7 @@ def test_what_is_finished_is_found_in_the_bucket(done: Workspace, stored: Worksp
     assert len(server.read("figures/sweep-attacks.png")) > 5000
 
 
-def test_a_run_goes_on_from_its_checkpoint(done: Workspace, server: Server, tmp_path: Path) -> None:
+def test_a_run_resumes_from_its_checkpoint(done: Workspace, server: Server, tmp_path: Path) -> None:
     """SIGTERM to a training job: it leaves a checkpoint beside the local copies, and Snakemake starts it again."""
     workspace = elsewhere(done, server, tmp_path / "w")
     config = workspace.config

@@ -40,7 +40,7 @@ def test_stacked_pass_is_each_clients_merged_model(load: Callable[..., Backbone]
 
 
 @torch.no_grad()
-def test_served_slots(load: Callable[..., Backbone]) -> None:
+def test_active_clients_in_any_order(load: Callable[..., Backbone]) -> None:
     base = load()
     adapters = attach(base, 3)
     rows = TOKENS.repeat_interleave(2, 0)  # two windows a slot
@@ -51,7 +51,7 @@ def test_served_slots(load: Callable[..., Backbone]) -> None:
             torch.testing.assert_close(mixed[2 * slot : 2 * slot + 2], base.hidden(rows[2 * slot : 2 * slot + 2]))
 
 
-def test_serving_adds_up_gradients(load: Callable[..., Backbone]) -> None:
+def test_gradients_of_active_groups_add_up(load: Callable[..., Backbone]) -> None:
     """In groups or all at once, as autograd without it."""
     base = load()
     adapters = attach(base, 3)

@@ -68,8 +68,8 @@ def test_values_and_gradients_against_the_formula(dtype: torch.dtype, tolerance:
         agree(ours, theirs)
     agree(x.grad, plain.grad)
     for member, pair in zip(members, factors, strict=True):
-        for served, other in zip(member.active_factors, pair, strict=True):
-            agree(served.grad, other.grad)
+        for active, other in zip(member.active_factors, pair, strict=True):
+            agree(active.grad, other.grad)
 
 
 class Model(nn.Module):

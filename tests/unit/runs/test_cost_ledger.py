@@ -7,7 +7,7 @@ import torch
 from pcft.runs.cost_ledger import Ledger
 
 
-def test_a_job_that_goes_on_keeps_what_it_has_cost() -> None:
+def test_a_resumed_job_keeps_its_costs() -> None:
     cpu = torch.device("cpu")
     first = Ledger()
     first.tokens["train"] = 7

@@ -64,7 +64,7 @@ def split(exported: Path, text: list[Path], source: Source = LINES) -> TextSplit
         return text_split.split(user_text.read(text, source, tokeniser))
 
 
-def measured(exported: Path, part: UserText, folder: Path, peers: list[Path]) -> list[float]:
+def loss_by_evaluate(exported: Path, part: UserText, folder: Path, peers: list[Path]) -> list[float]:
     """Return the loss of base model and adapters on a part of the text, written out, by the command `evaluate`."""
     tokenizer = Tokenizer(base_of(exported), "<|endoftext|>")
     folder.mkdir()
@@ -80,7 +80,7 @@ def test_trust_and_start_by_hand(exported: Path, text: list[Path], tmp_path: Pat
     strategy = Strategy(trust="validation", temperature=300.0, topology="full" if k is None else "top_k", k=k)
     found = joining(exported, text, tmp_path / "new", strategy)
     parts = split(exported, text)
-    validation = measured(exported, parts.validation, tmp_path / "validation", [exported / name for name in PEERS])
+    validation = loss_by_evaluate(exported, parts.validation, tmp_path / "validation", [exported / name for name in PEERS])
     scores = -np.exp(validation[1:]) / 300
     shares = np.exp(scores - scores.max())
     if k == 2:
@@ -93,7 +93,7 @@ def test_trust_and_start_by_hand(exported: Path, text: list[Path], tmp_path: Pat
     for name, factor in load_file(tmp_path / "new/adapter_model.safetensors").items():
         mean = sum(share * one[name] for share, one in zip(shares.tolist(), factors, strict=True))
         torch.testing.assert_close(factor, mean, rtol=1e-3, atol=1e-5)
-    test = measured(exported, parts.test, tmp_path / "test", [tmp_path / "new"])
+    test = loss_by_evaluate(exported, parts.test, tmp_path / "test", [tmp_path / "new"])
     assert [found["starts"][name]["test_loss"] for name in ("base model", "joined")] == pytest.approx(test, rel=1e-5)
     best = PEERS[int(np.argmin(validation[1:]))]
     assert found["starts"][f"best peer ({best})"]["test_loss"] == found["trust"][best]["test_loss"]
@@ -268,7 +268,7 @@ def test_mistakes(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_adapters_of_other_shapes(exported: Path, text: list[Path], tmp_path: Path) -> None:
-    """What the checksums cannot notice: adapters that somebody gathered from several runs."""
+    """What the checksums cannot notice: adapters of several runs in one folder."""
     shutil.copytree(exported, tmp_path / "out")
     one = tmp_path / "out/client=01"
     edit_json(one / "adapter_config.json", lora_alpha=8.0)

@@ -36,7 +36,7 @@ def test_settings_without_a_meaning_are_refused() -> None:
         meanings(Silent)
 
 
-def test_docstrings_are_put_on_one_line() -> None:
+def test_docstrings_are_joined_to_one_line() -> None:
     assert meanings(Described) == {"one": "The first, on two lines."}
     assert summary(Described) == "A class of settings."
 

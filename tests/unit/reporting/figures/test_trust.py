@@ -47,7 +47,7 @@ def test_parts_of_trust_that_nobody_can_have(data: FigureData) -> None:
     assert lines_of(figure.axes[1])[2] == [0.5, 0.0]
 
 
-def test_trust_of_pairs_that_were_not_looked_at_is_none(data: FigureData) -> None:
+def test_trust_of_pairs_that_are_no_neighbours_is_none(data: FigureData) -> None:
     pairs = (data.trust["client"] == 0) & (data.trust["peer"] == 1)
     figure = draw(replace(data, trust=data.trust[~pairs]), "trust")
     assert np.asarray(figure.axes[2].images[0].get_array())[0].tolist() == [1.0, 0.0]
