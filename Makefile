@@ -27,14 +27,14 @@ test-costly: $(VENV)/.dev ## run the costlier tiers: also those with Snakemake, 
 
 test-all: test test-costly ## run all tests except those on Slurm (tiers and times: tests/README.md)
 
-test-slurm: $(VENV)/.dev ## install and start a Slurm cluster (root on Debian), and run the tests that need one; about ten minutes
+test-slurm: $(VENV)/.dev ## install and start a Slurm cluster (root on Debian), and run the tests that need one
 	python -m pytest -m slurm
 
 cluster: $(VENV)/.dev ## run the default experiment on that cluster, in results/ as ever (root on Debian)
 	tests/slurm/cluster.sh start
 	snakemake --profile slurm; status=$$?; tests/slurm/cluster.sh stop; exit $$status
 
-reliability: $(VENV)/.dev ## inject the faults of docs/reliability.md and count what survived; takes a quarter of an hour
+reliability: $(VENV)/.dev ## inject the faults of docs/reliability.md and count what survived
 	$(PYTEST) -m reliability
 
 lint: $(VENV)/.dev ## check format, style, types and workflow

@@ -17,7 +17,7 @@ from pcft.runtime import journal
 from pcft.runtime.progress import Progress
 from tests.support.faults import experiment
 from tests.support.tiny import CPU, RUN, random_corpus
-from tests.support.tracked_runs import measured
+from tests.support.tracked_runs import logged_metrics
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_training_losses_of_the_journal_are_those_of_the_records(run: Path) -> N
 
     metrics = pd.read_parquet(run / "metrics.parquet")
     third = metrics[(metrics["split"] == "train") & (metrics["iteration"] == 6)]["loss"].mean()  # over iterations 4 to 6
-    expected = measured(run)["loss/training"]
+    expected = logged_metrics(run)["loss/training"]
     assert third == pytest.approx(sum(expected[i] for i in (4, 5, 6)) / 3, rel=1e-6)
 
 
