@@ -11,10 +11,9 @@ from typing import Any
 from pcft.artifacts import manifests
 from pcft.artifacts.files import read_object, sha256_of
 from pcft.artifacts.paths import WEIGHTS
+from pcft.config.downloads import NOT_STATED
 from pcft.config.models import Model
 from pcft.errors import PcftError, first_line
-
-NOT_STATED = "not stated"
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ import pandas as pd
 
 from pcft import __version__
 from pcft.adapters import finished_run, loaded_adapter, model_card
-from pcft.adapters.base_model import NOT_STATED, BaseModel
+from pcft.adapters.base_model import BaseModel
 from pcft.adapters.finished_run import FinishedRun
 from pcft.adapters.merge import merge
 from pcft.adapters.model_card import CARD, Card, Scores
 from pcft.artifacts import manifests
 from pcft.artifacts.files import atomic_folder, read_object, require_empty_folder, sha256_of, write_json, write_text
 from pcft.artifacts.paths import SPLITS, client_folder, shard_name
+from pcft.config.downloads import NOT_STATED
 from pcft.models.peft_files import CONFIG, WEIGHTS
 from pcft.reporting.run_records import read_records
 from pcft.reporting.statistics import last

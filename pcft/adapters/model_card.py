@@ -13,7 +13,8 @@ import jinja2
 from huggingface_hub import EvalResult, ModelCardData
 from tabulate import tabulate
 
-from pcft.adapters.base_model import NOT_STATED, BaseModel
+from pcft.adapters.base_model import BaseModel
+from pcft.config.downloads import NOT_STATED
 from pcft.reporting.origins import describe_origin
 
 CARD = "README.md"  # name of a card's file

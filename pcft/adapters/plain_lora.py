@@ -16,13 +16,8 @@ from pcft.errors import PcftError, abbreviated, first_line
 from pcft.models.peft_files import CONFIG, WEIGHTS
 
 FACTOR = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
-
-
 ADVICE = "export the adapter again"
-
-
 CHANGED_BASE = ("pissa", "corda", "olora", "mica", "loftq", "lora_ga")  # initialisations by which PEFT changes the base model's weights
-
 
 PLAIN: dict[str, Any] = {
     "use_rslora": False,

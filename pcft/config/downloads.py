@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+NOT_STATED = "not stated"  # the licence or origin of what names none
 Value = str | int | float | bool
 
 
@@ -38,7 +39,7 @@ class Repository:
     """Approximate number of rows: whole row groups are drawn evenly from all parquet files, since files are often sorted. null: all."""
     where: dict[str, tuple[Value, ...]] = field(default_factory=dict)
     """Filter by column: a parquet row is kept only if it has the value there, or one of the values."""
-    licence: str = "not stated"
+    licence: str = NOT_STATED
     """Licence of the content, which is copied to data cards and model folders."""
 
     @property

@@ -16,6 +16,7 @@ import numpy as np
 from pcft.artifacts.files import atomic_folder, sha256_of, write_json
 from pcft.artifacts.paths import shard_name
 from pcft.config.corpora import Source
+from pcft.config.downloads import NOT_STATED
 from pcft.corpora import corpus_statistics, shards
 from pcft.corpora.allocation import Allocation, add_limits, allocate
 from pcft.corpora.corpus_statistics import Counts
@@ -191,7 +192,7 @@ def _sources(job: CorpusJob, counts: Mapping[str, Counts]) -> dict[str, Any]:
     result = {}
     for name, count in counts.items():
         source = job.corpus.categories[job.categories[0] if job.corpus.mixture == "natural" else name]
-        licence = source.licence or (job.hub[source.hub].licence if source.hub else "not stated")
+        licence = source.licence or (job.hub[source.hub].licence if source.hub else NOT_STATED)
         result[name] = {**vars(count), "licence": licence, "origin": _origin(job, source)}
     return result
 

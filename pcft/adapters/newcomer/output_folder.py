@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from pcft import __version__
-from pcft.adapters.base_model import NOT_STATED
 from pcft.adapters.model_card import CARD, Card, TextKind
 from pcft.adapters.newcomer import report
 from pcft.adapters.newcomer.exported_adapters import ExportedAdapters
@@ -15,6 +14,7 @@ from pcft.adapters.newcomer.first_adapter import OWN, FirstAdapter
 from pcft.adapters.newcomer.options import JoinOptions
 from pcft.artifacts import manifests
 from pcft.artifacts.files import atomic_folder, write_json, write_text
+from pcft.config.downloads import NOT_STATED
 from pcft.config.strategies import SOURCES
 from pcft.models import peft_files
 
