@@ -18,21 +18,21 @@ from pcft.config.experiments import Exchange
 from pcft.monitoring.tracking_backends import TRACKERS
 from pcft.runs.setup import Job
 from pcft.runtime import journal
-from tests.support.faults import experiment, write_settings
+from tests.support.faults import write_settings
 from tests.support.processes import wait_for
-from tests.support.tiny import CPU, RUN, random_corpus
-from tests.support.tracked_runs import logged_metrics
+from tests.support.tiny import RUN
+from tests.support.tracked_runs import logged_metrics, tracked_job, tracked_run
 
 
 @pytest.fixture
 def job(model_folders: dict[str, Path], tmp_path: Path) -> Job:
-    return Job(RUN, 1, model_folders["gpt2"], random_corpus(tmp_path / "corpus"), tmp_path, CPU, tokens_per_pass=8192, code="this")
+    return tracked_job(model_folders["gpt2"], tmp_path)
 
 
 @pytest.fixture
 def run(job: Job, tmp_path: Path) -> Path:
     """The folder of a run that is done."""
-    return experiment(job, tmp_path / "results") / "fedavg/seed=1"
+    return tracked_run(job, tmp_path)
 
 
 def track(run: Path, *trackers: str) -> str:

@@ -1,15 +1,26 @@
-"""Metrics that trackers are to hold of a run, by its records and journal."""
+"""A run to be copied to trackers, and the metrics that these are to hold of it, by its records and journal."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from pcft.runs.setup import Job
 from pcft.runtime import journal
+from tests.support.faults import experiment
+from tests.support.tiny import CPU, RUN, random_corpus
 
 SCALARS = {"loss/training", "loss/validation", "loss/test", "speed/tokens_per_second", "trust/effective_peers", "trust/distance_to_oracle"}
-
-
 BY_CLIENT = {f"{split}_loss_by_client/{client:02d}" for split in ("validation", "test") for client in range(3)}
+
+
+def tracked_job(model: Path, folder: Path) -> Job:
+    """Return a job on random text, whose corpus lies within a folder."""
+    return Job(RUN, 1, model, random_corpus(folder / "corpus"), folder, CPU, tokens_per_pass=8192, code="this")
+
+
+def tracked_run(job: Job, folder: Path) -> Path:
+    """Train a warm-up and a run within a folder; return the folder of the run."""
+    return experiment(job, folder / "results") / "fedavg/seed=1"
 
 
 def logged_metrics(run: Path) -> dict[str, dict[int, float]]:
